@@ -1,0 +1,129 @@
+"""Asking a model for what is missing: the one door between the pipeline and an executor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from medbench.events import Event, Note, Progress
+from medbench.files import FileDigests, cache_folder
+from medbench.identity import digest_of, request_key, tree_digest
+from medbench.plan import ModelPlan, safe_name
+from medbench.store import Outputs, Store
+from medbench.types import Asked, Failed, Loaded, Request, Struct
+
+WINDOW = 16
+"""A window is so many batches: enough for a model to sort by length and to keep what it computed for an image."""
+
+
+class Answered(Struct):
+    """What came of asking."""
+
+    outputs: Any
+    """`Outputs`, by request."""
+    asked: int
+    """Requests put to the model in this call."""
+    done: int
+    total: int
+
+    @property
+    def complete(self) -> bool:
+        """Whether there is an output for every request."""
+        return self.done == self.total
+
+
+def identity_of(model: ModelPlan, fitted: str = "") -> str:
+    """Return who a model is, as a folder name: everything that changes its outputs, and nothing that does not.
+
+    Args:
+        model: Card and options.
+        fitted: Digest of what it was fitted on, for a model fitted by the run.
+    """
+    digests = FileDigests(cache_folder("digests", "weights.json"))
+    options: dict[str, Any] = {}
+    for name, value in model.options.items():
+        if name in model.card.neutral:
+            continue
+        path = Path(str(value)).expanduser() if name in model.card.paths and value else None
+        options[name] = f"sha256:{tree_digest(path, digests.digest)}" if path and path.exists() else value
+    digests.save()
+    facts = {"plugin": model.plugin, "card": model.card.name, "version": model.card.version, "options": options, "fitted": fitted}
+    return f"{safe_name(model.name)}-{digest_of(facts)[:16]}"
+
+
+def ask(
+    model: ModelPlan,
+    identity: str,
+    options: dict[str, Any],
+    requests: Iterable[Request],
+    executor: Any,
+    store: Store,
+    *,
+    retry_failed: bool = False,
+    shard: tuple[int, int] | None = None,
+) -> Iterator[Event | Answered]:
+    """Ask for every request that has no output yet, keep each as it comes, and yield `Answered` last.
+
+    Args:
+        model: The model's card and window.
+        identity: Under whose name outputs are kept.
+        options: What the model is built from.
+        requests: All requests of the run; equal ones are asked once.
+        executor: Where the model runs.
+        store: Where outputs are kept.
+        retry_failed: Ask again for whatever failed, not for transient failures alone.
+        shard: (part, parts): ask for this part of the requests only.
+
+    Raises:
+        MedbenchError: the model cannot be loaded or broke its interface; a quota is used up; the disk is full.
+    """
+    wanted: dict[str, Request] = {}
+    faults: dict[str, Failed] = {}
+    for request in requests:
+        key = request_key(identity, request)
+        fault = next((f"{image.path}: {image.fault}" for image in request.images if image.fault), "")
+        if fault:
+            faults[key] = Failed(kind="input", error=fault)
+        else:
+            wanted[key] = request
+    mine = [key for key in wanted if shard is None or int(key[:8], 16) % shard[1] == shard[0] - 1]
+    missing = store.missing(mine, retry_failed=retry_failed)
+    yield Progress(stage="predict", done=len(mine) - len(missing), total=len(mine), failed=sum(bool(store.failed(k)) for k in mine if k in store))
+    if missing:
+        # neighbours share an image, so that a model computes its features once
+        missing.sort(key=lambda key: tuple(image.digest for image in wanted[key].images))
+        queue = _queue(missing, wanted, model.batch_size * WINDOW, store, retry_failed=retry_failed)
+        yield from _exchange(model, options, queue, len(mine), len(missing), executor, store)
+        open_ = sum(key not in store for key in mine)
+        if open_:
+            yield Note(text=f"{open_} of {len(mine)} requests were not answered; the same command asks again")
+    outputs = Outputs(store, identity, faults, store.read_facts())
+    yield Answered(outputs=outputs, asked=len(missing), done=sum(key in store for key in wanted), total=len(wanted))
+
+
+def _exchange(
+    model: ModelPlan, options: dict[str, Any], queue: Iterator[Asked], total: int, missing: int, executor: Any, store: Store
+) -> Iterator[Event]:
+    done = total - missing
+    failed = 0
+    yield Progress(stage="load", done=0, total=1)
+    for message in executor.map(model.card, options, queue, model.batch_size * WINDOW):
+        if isinstance(message, Loaded):
+            store.write_facts(msgspec.to_builtins(message.facts))
+            yield Progress(stage="load", done=1, total=1)
+            continue
+        store.append(message.key, message.output)
+        done += 1
+        failed += isinstance(message.output, Failed)
+        yield Progress(stage="predict", done=done, total=total, failed=failed)
+
+
+def _queue(missing: list[str], wanted: dict[str, Request], window: int, store: Store, *, retry_failed: bool) -> Iterator[Asked]:
+    """Yield what is to be asked, leaving out what another process answered meanwhile."""
+    for start in range(0, len(missing), window):
+        store.refresh()
+        for key in store.missing(missing[start : start + window], retry_failed=retry_failed):
+            yield Asked(key=key, request=wanted[key])

@@ -1,0 +1,157 @@
+"""Cards: what a plugin offers, as plain data. Listing, planning and checking need nothing else."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from medbench.types import Capability, Struct
+
+Access = Literal["open", "click-through", "restricted", "credentialed", "synthetic"]
+
+
+class Card(Struct):
+    """What every card has."""
+
+    name: str
+    """What a user types: short, flat, lower case."""
+    load: str
+    """`module:Class`, imported only when a run needs it."""
+    title: str = ""
+    """One line that says what this is."""
+    needs: tuple[str, ...] = ()
+    """Python modules that must be importable; a missing one is a problem found by the check."""
+    install: str = ""
+    """What to install when one of `needs` is missing: `pip install medbench-llava`."""
+    source: str = ""
+    """Paper or reference implementation."""
+
+
+class ModelCard(Card, kw_only=True):
+    """A model that can be evaluated."""
+
+    can: tuple[Capability, ...]
+    """Its capabilities; one method of the class for each."""
+    kind: Literal["model", "baseline", "oracle"] = "model"
+    min_images: int = 0
+    max_images: int | None = None
+    """How many images a request may carry; `max_images = 0`: the model takes text only; None: any number."""
+    needs_text: bool = False
+    fits: Literal["never", "optional", "always"] = "never"
+    """`always`: the pipeline fits it on the task's train split before the run (baselines, probes)."""
+    isolated: bool = True
+    """Run in a child process, so that its memory is truly freed and a crash is one failed batch."""
+    networked: bool = False
+    """Sends what it is given to another machine."""
+    paths: tuple[str, ...] = ("weights", "adapter")
+    """Options that name files: their digests are part of the identity."""
+    neutral: tuple[str, ...] = ("device", "batch_size", "workers", "local")
+    """Options that do not change outputs, and so are not part of the identity."""
+    version: str = "1"
+    """Raised when the same weights would give other outputs."""
+    batch_size: int = 8
+    timeout_s: float = 600.0
+    """Longest time that one window of requests may take in a child process."""
+    licence: str = ""
+    trained_on: tuple[str, ...] = ()
+    """Datasets the published weights saw, as far as known."""
+
+
+class ScoreFacts(Struct):
+    """What one score name of a metric means."""
+
+    unit: Literal["fraction", "score", "count", ""] = "fraction"
+    """`fraction`: a rate in 0..1, printed as per cent."""
+    higher_is_better: bool | None = True
+    low: float | None = 0.0
+    high: float | None = 1.0
+    worst: float | None = None
+    """The value of a sample answered as badly as can be; None: there is no such value."""
+    label: str = ""
+    """How a table names it; empty: the name itself."""
+    primary: bool = False
+    """Shown where there is room for one number."""
+
+
+class MetricCard(Card, kw_only=True):
+    """A metric, or a family of scores computed together."""
+
+    takes: tuple[str, ...]
+    """Tags of the value types it can measure: `text`, `probabilities`, `picture` …"""
+    scores: dict[str, ScoreFacts]
+    """Score name -> what it means; a name that ends in `*` covers a family (`type:*`)."""
+    conventions: dict[str, tuple[str, ...]] = {}
+    """Family -> the `name@version` that it knows, its default first."""
+    asks: tuple[str, ...] = ()
+    """Roles of further models that it puts requests to (`judge`, `encoder` …)."""
+    train_conventions: tuple[str, ...] = ()
+    """Those of its conventions that need the train split: the class then gets `train_references`, a list of texts."""
+    version: str = "1"
+    weighted: bool = True
+    """`reduce` takes weights; a set metric does not, and gets sub-sampled intervals."""
+
+    def facts(self, name: str) -> ScoreFacts:
+        """Return what is declared for a score name, by itself or through its family."""
+        if name in self.scores:
+            return self.scores[name]
+        for pattern, facts in self.scores.items():
+            if pattern.endswith("*") and name.startswith(pattern[:-1]):
+                return facts
+        return ScoreFacts(unit="", higher_is_better=None, low=None, high=None)
+
+
+class ProtocolCard(Card, kw_only=True):
+    """A way of putting a task to a model: two pure functions around it."""
+
+    asks: Capability
+    gives: str
+    """Tag of the value type it yields."""
+    splits: tuple[str, ...] = ("test",)
+    """`test` stands for the split that the task evaluates."""
+
+
+class ReaderCard(Card, kw_only=True):
+    """A dataset and the code that reads its real on-disk layouts."""
+
+    access: Access
+    licence: str
+    obtain: str
+    """Where the data is to be had."""
+    terms: str = ""
+    """On what terms: registration, training, agreements."""
+    external_api: Literal["allow", "zero-retention-only", "deny"] = "allow"
+    redistribute: bool = False
+    group: str = "patient"
+    """What a group is in this dataset: patient, study, image …"""
+    expects: tuple[str, ...] = ()
+    """The files of the layouts it reads, for messages."""
+    splits: tuple[str, ...] = ("train", "test")
+    variants: tuple[str, ...] = ()
+    """Named packagings or label sets that `--variant` chooses among, the default first."""
+    citation: str = ""
+    twin: bool = True
+    """Whether a synthetic twin can be written."""
+    version: str = "1"
+    """Raised when the same files would give other samples, or the same seed another twin."""
+    alias_families: tuple[tuple[str, ...], ...] = ()
+    """Aliases that packagings number differently, and which are therefore ambiguous by themselves."""
+
+
+class ExecutorCard(Card):
+    """Where models run."""
+
+
+class TaskCard(Card):
+    """A task file of a plugin: `load` is `module:path/inside/the/package.toml`."""
+
+
+AnyCard = ModelCard | MetricCard | ProtocolCard | ReaderCard | ExecutorCard | TaskCard
+
+KINDS: dict[str, type[Any]] = {
+    "model": ModelCard,
+    "metric": MetricCard,
+    "protocol": ProtocolCard,
+    "dataset": ReaderCard,
+    "executor": ExecutorCard,
+    "task": TaskCard,
+}
+"""What a user calls each kind of card."""

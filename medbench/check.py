@@ -1,0 +1,84 @@
+"""Everything that can be known to be wrong before a weight is read: all of it at once, with a hint each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from medbench.errors import MedbenchError, Problem
+from medbench.plan import ModelPlan, Plan
+from medbench.registry import Registry, load
+from medbench.roots import access_of
+
+GUARDED = ("restricted", "credentialed")
+
+
+def check(plan: Plan, registry: Registry) -> list[Problem]:
+    """Return why the plan cannot run; empty: it can. Reads no weights and no pixels."""
+    problems: list[Problem] = []
+    if plan.model:
+        problems += _capability(plan, plan.model, registry)
+        problems += _fit(plan, plan.model)
+    problems += _data(plan)
+    problems += _metrics(plan)
+    problems += [problem for model in (plan.model, plan.judge) if model for problem in _data_use(plan, model)]
+    return problems
+
+
+def _capability(plan: Plan, model: ModelPlan, registry: Registry) -> list[Problem]:
+    wanted = plan.protocol.asks
+    if wanted in model.card.can:
+        return []
+    able = registry.models_that(wanted)
+    hint = f"models that do: {', '.join(able) or 'none installed'}   (medbench list models --can {wanted})"
+    does = " and ".join(f"{word}s" for word in model.card.can)
+    return [Problem(f"{model.name} {does}; {plan.task.name} needs a model that can {wanted}", hint)]
+
+
+def _fit(plan: Plan, model: ModelPlan) -> list[Problem]:
+    if model.card.fits == "always" and "train" not in plan.reader.splits:
+        return [Problem(f"{model.name} learns from a train split; {plan.reader.name} has none")]
+    return []
+
+
+def _data(plan: Plan) -> list[Problem]:
+    if plan.split not in plan.reader.splits:
+        return [Problem(f"{plan.reader.name} has no {plan.split} split", f"it has: {', '.join(plan.reader.splits)}")]
+    root = Path(plan.root)
+    if not plan.root or not root.is_dir():
+        return []  # no root is a problem already; a twin is written when the run starts
+    try:
+        found: list[Problem] = load(plan.reader)().check(root, plan.variant)
+    except MedbenchError as error:
+        return [Problem(error.message, error.hint)]
+    return found
+
+
+def _metrics(plan: Plan) -> list[Problem]:
+    problems = [
+        Problem(
+            f"metric {metric.card.name} measures {' or '.join(metric.card.takes)}; protocol {plan.protocol.name} gives {plan.protocol.gives}",
+            "medbench list metrics",
+        )
+        for metric in plan.metrics
+        if plan.protocol.gives not in metric.card.takes
+    ]
+    asking = sorted({metric.card.name for metric in plan.metrics if metric.card.asks})
+    if asking and not plan.judge:
+        problems.append(Problem(f"{', '.join(asking)} asks a second model, and none is named", "--judge MODEL   (medbench list models --can generate)"))
+    return problems
+
+
+def _data_use(plan: Plan, model: ModelPlan) -> list[Problem]:
+    """Default-deny: credentialed or restricted data towards a model on another machine."""
+    access = access_of(plan.reader, Path(plan.root)) if plan.root else plan.reader.access
+    if not model.card.networked or model.options.get("local") or access not in GUARDED or plan.permission:
+        return []
+    return [
+        Problem(
+            f"{model.name} would send {plan.reader.name} ({access} data) to another machine",
+            "PhysioNet, 24 Sep 2025: no third-party retention. Use a local model or a loopback endpoint (--model-option local=true),\n"
+            'or state your permission: --i-have-permission-to-send "…"',
+        )
+    ]
+
+

@@ -1,0 +1,157 @@
+"""Files as the rest of medbench needs them: whole or not at all, private where they must be, digests remembered."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import msgspec
+
+from medbench.errors import StorageError
+from medbench.identity import LENGTH
+
+CACHE_VARIABLE = "MEDBENCH_CACHE"
+
+
+def cache_folder(*parts: str) -> Path:
+    """Return a folder below the user's cache: `$MEDBENCH_CACHE`, `$XDG_CACHE_HOME/medbench` or `~/.cache/medbench`."""
+    named = os.environ.get(CACHE_VARIABLE)
+    base = Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "medbench"
+    return base.joinpath(*parts)
+
+
+def private_folder(path: Path) -> Path:
+    """Make a folder that only its owner may enter (mode 0700), and return it."""
+    with storage(path):
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return path
+
+
+@contextlib.contextmanager
+def storage(path: Path) -> Iterator[None]:
+    """Turn what the file system refuses into a message that names the path and says what is kept."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            hint = "what was done is kept; free some space and run the same command again"
+            raise StorageError(f"{path}: the disk is full", hint=hint) from error
+        if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
+            raise StorageError(f"{path}: cannot be written ({error.strerror})", hint="choose another folder with --runs-dir") from error
+        raise StorageError(f"{path}: {error.strerror or error}", hint="choose another folder with --runs-dir") from error
+
+
+def write_whole(path: Path, chunks: bytes | Iterable[bytes]) -> None:
+    """Write a file so that it is there whole or not at all, even after a power cut.
+
+    Raises:
+        StorageError: the disk is full or the folder cannot be written.
+    """
+    with storage(path):
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                for chunk in [chunks] if isinstance(chunks, bytes) else chunks:
+                    file.write(chunk)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        except BaseException:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary)
+            raise
+
+
+class FileFacts(msgspec.Struct, frozen=True, array_like=True):
+    """What is remembered of a file, valid while its size and modification time stay."""
+
+    size: int
+    modified_ns: int
+    digest: str
+    fault: str = ""
+
+
+class FileDigests:
+    """Digests of files, cached by path, size and modification time; nothing is decoded."""
+
+    def __init__(self, cache: Path | None = None) -> None:
+        self._cache = cache
+        self._changed = False
+        self._known: dict[str, FileFacts] = {}
+        if cache and cache.is_file():
+            with contextlib.suppress(msgspec.MsgspecError, OSError):
+                self._known = msgspec.json.decode(cache.read_bytes(), type=dict[str, FileFacts])
+
+    def look(self, path: Path) -> FileFacts:
+        """Return digest and fault of a file; a file that cannot be read has a fault and the digest of its absence."""
+        name = str(path)
+        try:
+            status = path.stat()
+            known = self._known.get(name)
+            if known and (known.size, known.modified_ns) == (status.st_size, status.st_mtime_ns):
+                return known
+            content = path.read_bytes() if status.st_size < _SLURP else None
+            made = _hash(path) if content is None else hashlib.sha256(content).hexdigest()[:LENGTH]
+        except OSError as error:
+            absent = hashlib.sha256(f"unreadable\0{name}".encode()).hexdigest()[:LENGTH]
+            return FileFacts(size=0, modified_ns=0, digest=absent, fault="no such file" if error.errno == errno.ENOENT else str(error.strerror))
+        fault = picture_fault(path.suffix, content) if content is not None else ""
+        facts = FileFacts(size=status.st_size, modified_ns=status.st_mtime_ns, digest=made, fault=fault)
+        self._known[name] = facts
+        self._changed = True
+        return facts
+
+    def look_all(self, paths: Iterable[Path]) -> list[FileFacts]:
+        """Return the facts of many files, in order; reading and hashing overlap."""
+        with ThreadPoolExecutor(max_workers=4) as pool:
+            return list(pool.map(self.look, paths, chunksize=64))
+
+    def digest(self, path: Path) -> str:
+        """Return the digest of one file."""
+        return self.look(path).digest
+
+    def save(self) -> None:
+        """Remember what was read; an unwritable cache only means reading again."""
+        if self._cache and self._changed:
+            with contextlib.suppress(StorageError):
+                private_folder(self._cache.parent)
+                write_whole(self._cache, msgspec.json.encode(self._known, order="deterministic"))
+            self._changed = False
+
+
+_SLURP = 64 << 20
+
+
+def _hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:LENGTH]
+
+
+def picture_fault(suffix: str, content: bytes) -> str:
+    """Return why these bytes cannot be a whole picture of that kind, judged by its frame alone; empty: nothing is wrong.
+
+    >>> picture_fault(".png", b"")
+    'an empty file'
+    """
+    kind = suffix.lower()
+    if kind not in {".jpg", ".jpeg", ".png"}:
+        return ""
+    if not content:
+        return "an empty file"
+    if content.startswith(b"\xff\xd8\xff"):
+        # an embedded thumbnail has an end marker of its own, before the picture's last scan
+        return "" if content.rfind(b"\xff\xd9") > content.rfind(b"\xff\xda") > 0 else "a truncated JPEG"
+    if content.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "" if b"IEND" in content[-1024:] else "a truncated PNG"
+    return "" if content.startswith(_OTHER_PICTURES) else "not a picture"
+
+
+_OTHER_PICTURES = (b"GIF8", b"II*\0", b"MM\0*", b"RIFF", b"BM")
+"""Files of another kind that bear a wrong suffix decode all the same."""
+

@@ -1,0 +1,159 @@
+"""The last steps of a run and of a scoring alike: score the predictions, write the record, tell the plugins."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Iterator, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from medbench.answering import Answered, ask, identity_of
+from medbench.errors import DataError, MedbenchError
+from medbench.events import Event, Finished, Note
+from medbench.identity import digest
+from medbench.index import digests_of, read_index
+from medbench.measuring import Ask
+from medbench.plan import ModelPlan, Plan
+from medbench.record import DataFacts, RunRecord, merge, merge_contrasts
+from medbench.registry import Registry, load
+from medbench.roots import access_of, is_synthetic
+from medbench.runs import RunFolder
+from medbench.scoring import Scored, score
+from medbench.store import Store
+from medbench.types import Failed, Output, Prediction, Request, Sample, Text
+
+
+def data_facts(plan: Plan, samples: Sequence[Sample], manifest: str) -> DataFacts:
+    """Return what a record says about the data."""
+    root = Path(plan.root)
+    return DataFacts(
+        dataset=plan.reader.name,
+        split=plan.split,
+        variant=plan.variant,
+        manifest=manifest,
+        n=len(samples),
+        n_groups=len({sample.group for sample in samples}),
+        n_images=len({image.path for sample in samples for image in sample.images}),
+        group=plan.reader.group,
+        access=access_of(plan.reader, root),
+        licence=plan.reader.licence,
+        synthetic=is_synthetic(root),
+        limit=plan.limit,
+    )
+
+
+def finish(
+    plan: Plan,
+    folder: RunFolder,
+    samples: Sequence[Sample],
+    predictions: Sequence[Prediction],
+    record: RunRecord,
+    registry: Registry,
+    *,
+    executor: Any,
+    asked: int = 0,
+) -> Iterator[Event]:
+    """Score predictions under the plan's metrics, complete the record, write it, and yield `Finished` last.
+
+    A record of the same predictions that is there already is added to, never overwritten.
+    """
+    scored: Scored | None = None
+    for event in score(
+        samples,
+        predictions,
+        plan.metrics,
+        folder.rows,
+        seed=plan.seed,
+        salt=digest(record.data.manifest, record.predictions),
+        group=plan.reader.group,
+        by=plan.by,
+        ask=_judge(plan.judge, plan, executor) if plan.judge else None,
+        train_references=_train_references(plan) if plan.root else None,
+    ):
+        if isinstance(event, Scored):
+            scored = event
+        else:
+            yield event
+    assert scored is not None
+    old = _earlier(folder, record)
+    complete = msgspec.structs.replace(
+        record,
+        scores=merge(old.scores if old else (), scored.scores),
+        contrasts=merge_contrasts(old.contrasts if old else (), scored.contrasts),
+        not_computed=_not_computed(plan, scored, old),
+        signatures={**(old.signatures if old else {}), **scored.signatures},
+        n_predictions=len(predictions),
+        n_failed=sum(isinstance(p.value, Failed) for p in predictions),
+        n_empty=sum(isinstance(p.value, Text) and not p.value.text.strip() for p in predictions),
+        versions=_versions(plan, registry),
+    )
+    if old != complete:
+        folder.write_record(complete)
+    yield from _tell(registry, complete, folder)
+    yield Finished(record=complete, folder=folder.path, asked=asked, measured=scored.measured)
+
+
+def _earlier(folder: RunFolder, record: RunRecord) -> RunRecord | None:
+    """Return an earlier record of the very same predictions."""
+    try:
+        old = folder.read_record()
+    except DataError:
+        return None
+    return old if (old.predictions, old.data.manifest) == (record.predictions, record.data.manifest) else None
+
+
+def _not_computed(plan: Plan, scored: Scored, old: RunRecord | None) -> dict[str, str]:
+    """Return what has no number, now or from before, unless it has one now."""
+    there = {one.metric for one in (*scored.scores, *(old.scores if old else ()))}
+    named = {**(old.not_computed if old else {}), **plan.not_computed, **scored.not_computed}
+    return {name: why for name, why in sorted(named.items()) if name not in there}
+
+
+def _tell(registry: Registry, record: RunRecord, folder: RunFolder) -> Iterator[Event]:
+    """Tell every plugin; one that fails is a note, never a failed run."""
+    for implementation in registry.plugins.hook.medbench_finished.get_hookimpls():
+        try:
+            implementation.function(**{name: {"record": record, "folder": folder.path}[name] for name in implementation.argnames})
+        except Exception as error:  # noqa: BLE001 - a stranger's code: the run is written already
+            yield Note(text=f"plugin {implementation.plugin_name} failed when told of the run: {type(error).__name__}: {error}")
+
+
+def _versions(plan: Plan, registry: Registry) -> dict[str, str]:
+    """Return the versions of what made the numbers: medbench, the plugins involved, python and numpy."""
+    cards = [plan.reader, plan.protocol, *(metric.card for metric in plan.metrics)]
+    cards += [model.card for model in (plan.model, plan.judge) if model]
+    packages = {"medbench", "numpy", *(registry.plugin_of(card) for card in cards)} - {""}
+    found = {"python": platform.python_version()}
+    for package in sorted(packages):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _train_references(plan: Plan) -> Callable[[], list[str]]:
+    def read() -> list[str]:
+        root = Path(plan.root)
+        train = read_index(load(plan.reader)(), root, "train", plan.reader_params, digests_of(root))
+        return [reference for sample in train.samples for reference in sample.references]
+
+    return read
+
+
+def _judge(judge: ModelPlan, plan: Plan, executor: Any) -> Ask:
+    """Return what puts the requests of metrics to the judge: gathered, asked once, kept like any other outputs."""
+    identity = identity_of(judge)
+
+    def put(wanted: Sequence[tuple[str, list[Request]]]) -> list[list[Output]]:
+        everything = [request for _, requests in wanted for request in requests]
+        with Store(Path(plan.runs_dir) / "outputs" / identity) as store:
+            for event in ask(judge, identity, judge.options, everything, executor, store, retry_failed=plan.retry_failed):
+                if isinstance(event, Answered):
+                    return [[event.outputs[request] for request in requests] for _, requests in wanted]
+        raise MedbenchError(f"{judge.name} gave no answer", hint="the same command asks again")
+
+    return put

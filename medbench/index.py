@@ -1,0 +1,102 @@
+"""Reading a split: ids, groups and file digests, and the manifest that pins what was evaluated. No pixel is decoded."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import msgspec
+
+from medbench.errors import DataError
+from medbench.files import FileDigests, cache_folder
+from medbench.identity import LENGTH, digest, hash_order
+from medbench.types import Image, Sample, Struct
+
+
+class Indexed(Struct):
+    """The samples of one split and the digest that pins them."""
+
+    samples: tuple[Sample, ...]
+    manifest: str
+
+    @property
+    def groups(self) -> list[str]:
+        """The sorted distinct groups."""
+        return sorted({sample.group for sample in self.samples})
+
+    @property
+    def n_images(self) -> int:
+        """The number of distinct images."""
+        return len({image.path for sample in self.samples for image in sample.images})
+
+
+def digests_of(root: Path) -> FileDigests:
+    """Return the remembered digests of a data folder."""
+    return FileDigests(cache_folder("digests", digest(str(root.resolve())) + ".json"))
+
+
+def read_index(reader: Any, root: Path, split: str, params: Mapping[str, Any], digests: FileDigests, limit: int | None = None) -> Indexed:
+    """Read and index one split.
+
+    Args:
+        reader: A dataset's reader.
+        root: The dataset's folder.
+        split: `train`, `val` or `test`.
+        params: The reader's parameters, `variant` among them.
+        digests: File digests remembered for this folder.
+        limit: Take the first so many samples in hash order of their ids.
+
+    Raises:
+        DataError: two samples have one id, an image path leaves the folder, or the reader refuses the data.
+    """
+    samples = _unique(reader.read(root, split, params), root)
+    if limit is not None:
+        chosen = set(hash_order(samples)[:limit])
+        samples = {name: sample for name, sample in samples.items() if name in chosen}
+    indexed = _with_digests(list(samples.values()), root, digests)
+    return Indexed(samples=tuple(indexed), manifest=manifest_of(indexed))
+
+
+def manifest_of(samples: Sequence[Sample]) -> str:
+    """Return the digest of what is evaluated: every sample with its image digests, in order of ids; not where files lie."""
+    made = hashlib.sha256()
+    encode = msgspec.json.Encoder(order="deterministic").encode
+    for sample in sorted(samples, key=lambda sample: sample.id):
+        bare = tuple(Image(role=image.role, preset=image.preset, digest=image.digest) for image in sample.images)
+        made.update(encode(msgspec.structs.replace(sample, images=bare)) + b"\n")
+    return made.hexdigest()[:LENGTH]
+
+
+def _unique(read: Any, root: Path) -> dict[str, Sample]:
+    samples: dict[str, Sample] = {}
+    for sample in read:
+        if samples.setdefault(sample.id, sample) is not sample:
+            raise DataError(f"{root}: two samples have the id {sample.id!r}", hint="the reader must tell them apart")
+    return samples
+
+
+def _with_digests(samples: list[Sample], root: Path, digests: FileDigests) -> list[Sample]:
+    """Make image paths absolute and fill in what the files' bytes say."""
+    paths = dict.fromkeys(image.path for sample in samples for image in sample.images)
+    for path in paths:
+        if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
+            raise DataError(f"{root}: the image path {path!r} leaves the data folder", hint="mend that entry of the annotation")
+    base = root.resolve()
+    absolute = {path: base / path for path in paths}
+    facts = dict(zip(paths, digests.look_all(absolute.values()), strict=True))
+    digests.save()
+
+    made: dict[Image, Image] = {}
+
+    def placed(image: Image) -> Image:
+        if image not in made:
+            known = facts[image.path]
+            made[image] = msgspec.structs.replace(image, path=str(absolute[image.path]), digest=known.digest, fault=known.fault)
+        return made[image]
+
+    return [
+        msgspec.structs.replace(sample, images=tuple(placed(image) for image in sample.images)) if sample.images else sample
+        for sample in samples
+    ]

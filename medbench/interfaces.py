@@ -1,0 +1,130 @@
+"""What a plugin's classes promise: the interfaces behind the cards."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+from medbench.cards import ModelCard
+from medbench.errors import Problem
+from medbench.types import Answer, Asked, Classify, Embed, Generate, Ground, Loaded, Output, Pair, Prediction, Request, Sample, Synthesize
+
+
+Replies = Iterable[Output] | Iterable[tuple[int, Output]]
+"""What a capability method returns: a list in the order of the window, or `(index, output)` pairs as they become ready."""
+
+Example = tuple[Request, Output]
+"""A request and the output a perfect model would give: what a model is fitted on."""
+
+
+class Model(Protocol):
+    """A model: built from keyword options, with one method for each capability of its card.
+
+    A method gets a *window* of requests (about 16 batches, in any order) and batches inside it as suits it. It raises
+    `InputError` for a single request it cannot take (yielding `Failed` for that index is better), `OutOfMemory` when the
+    window does not fit. `facts()` says what is known only after loading. `fit` is there on models that can be trained.
+    """
+
+    def generate(self, requests: Sequence[Generate]) -> Replies: ...
+    def classify(self, requests: Sequence[Classify]) -> Replies: ...
+    def embed(self, requests: Sequence[Embed]) -> Replies: ...
+    def synthesize(self, requests: Sequence[Synthesize]) -> Replies: ...
+    def ground(self, requests: Sequence[Ground]) -> Replies: ...
+    def facts(self) -> Mapping[str, Any]: ...
+    def fit(self, examples: Iterable[Example], validation: Iterable[Example], out: Path, seed: int, events: Any) -> None: ...
+
+
+class Reader(Protocol):
+    """Reads one dataset in its real layouts, and writes its twin.
+
+    Image paths are yielded relative to `root`; no pixel is decoded.
+    """
+
+    def check(self, root: Path, variant: str = "") -> list[Problem]:
+        """Return what is wrong with the folder; empty: it can be read."""
+        ...
+
+    def read(self, root: Path, split: str, params: Mapping[str, Any]) -> Iterator[Sample]:
+        """Yield the samples of one split in a stable order. `params` holds `variant` and the task's reader parameters."""
+        ...
+
+    def remarks(self, root: Path, samples: Sequence[Sample], params: Mapping[str, Any]) -> list[str]:
+        """Return facts about the data at hand that a reader of the table must know (leaks, duplicates), computed here."""
+        ...
+
+    def write_twin(self, root: Path, seed: int, size: int) -> None:
+        """Write a synthetic copy of the layout: `size` test groups (0: the default), same seed same bytes."""
+        ...
+
+
+class OutputView(Protocol):
+    """The outputs of a run, looked up by request."""
+
+    def __getitem__(self, request: Request) -> Output: ...
+    @property
+    def facts(self) -> Mapping[str, Any]: ...
+
+
+class ProtocolPlugin(Protocol):
+    """Two pure functions around the model, and the parameters they share (`Params`, a msgspec struct)."""
+
+    Params: ClassVar[type[Any]]
+
+    def requests(self, samples: Sequence[Sample], params: Any) -> Iterator[Request]: ...
+    def predictions(self, samples: Sequence[Sample], outputs: OutputView, params: Any) -> Iterator[Prediction]: ...
+    def examples(self, samples: Sequence[Sample], params: Any) -> Iterator[Example]: ...
+
+
+Rows = Any
+"""One row per pair: a numpy structured or 2-D array, or a list of msgspec structs (then the metric has `Row`)."""
+
+Asking = Generator[tuple[str, list[Request]], list[Output], Rows]
+"""A measure that asks a second model: yields (role, requests), receives their outputs in order, returns the rows."""
+
+
+class Metric(Protocol):
+    """`measure` is costly, done once and kept; `reduce` is cheap, pure, and vectorised over resamples.
+
+    Built from `convention` (family -> name) and its own keyword options.
+    """
+
+    def measure(self, pairs: Sequence[Pair]) -> Rows | Asking:
+        """Return one row per pair, in order."""
+        ...
+
+    def reduce(self, rows: Rows, weights: Any) -> Mapping[str, tuple[Any, Any]]:
+        """Return score name -> (values, used).
+
+        `weights` has shape (resamples, rows) and holds integers; `values` has shape (resamples,), NaN where undefined;
+        `used` is a boolean mask over the rows that enter the score, or their number when it cannot be told apart.
+        """
+        ...
+
+    def per_sample(self, rows: Rows) -> Mapping[str, Any]:
+        """Return score name -> one value per row (NaN: the row does not enter it), for tables of samples. Optional."""
+        ...
+
+    def flags(self, rows: Rows) -> Mapping[str, Any]:
+        """Return `unparsable` and `unscored` -> boolean mask over rows. Optional; rows unscored must not enter a value."""
+        ...
+
+    def signature(self) -> Mapping[str, Any]:
+        """Return facts that make the number reproducible (signature, corpus of an IDF …). Optional."""
+        ...
+
+
+class Executor(Protocol):
+    """Where models run. It gets plain data only."""
+
+    def map(
+        self, card: ModelCard, options: Mapping[str, Any], requests: Iterable[Asked], window: int
+    ) -> Iterator[Loaded | Answer]:
+        """Load the model, yield `Loaded` first, then each answer as it comes, in any order."""
+        ...
+
+    def fit(
+        self, card: ModelCard, options: Mapping[str, Any], examples: Sequence[Example], validation: Sequence[Example], out: Path, seed: int
+    ) -> Mapping[str, Any]:
+        """Fit the model and leave its weights in `out`; return facts about the fit."""
+        ...

@@ -1,0 +1,119 @@
+"""Options as a user gives them, checked against what a class says it takes: by signature or by its parameter struct."""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from medbench.errors import Problem, UsageError, nearest
+from medbench.types import Struct
+
+
+class RunOptions(Struct):
+    """Everything a user may say about a run: the one register of option names."""
+
+    task: str
+    model: str = ""
+    data: str | None = None
+    split: str | None = None
+    variant: str | None = None
+    protocol: str | None = None
+    params: dict[str, Any] = {}
+    images: tuple[str, ...] = ("true",)
+    limit: int | None = None
+    seed: int = 0
+    batch_size: int | None = None
+    device: str | None = None
+    model_options: dict[str, Any] = {}
+    metrics: tuple[str, ...] = ()
+    metric_options: dict[str, Any] = {}
+    conventions: tuple[str, ...] = ()
+    by: tuple[str, ...] = ()
+    judge: str = ""
+    judge_options: dict[str, Any] = {}
+    executor: str = "local"
+    shard: str = ""
+    runs_dir: str = "runs"
+    fresh: bool = False
+    retry_failed: bool = False
+    permission: str = ""
+    """Why credentialed data may be sent to a network model, in the user's words; empty: it may not."""
+
+
+def pairs(given: Iterable[str], flag: str) -> dict[str, str]:
+    """Return `key=value` arguments as a dict.
+
+    Raises:
+        UsageError: one has no `=`.
+    """
+    made: dict[str, str] = {}
+    for item in given:
+        key, sign, value = item.partition("=")
+        if not sign or not key.strip():
+            raise UsageError(f"{flag} {item}: not of the form key=value", hint=f"{flag} name=value, once for each option")
+        made[key.strip()] = value
+    return made
+
+
+def signature_of(made: Any) -> dict[str, inspect.Parameter]:
+    """Return the keyword options of a class or a factory by name; `**options` stands under its own name with its kind."""
+    parameters = inspect.signature(made).parameters.values()
+    return {p.name: p for p in parameters if p.kind in {p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY, p.VAR_KEYWORD} and p.name != "self"}
+
+
+def accepts(made: Any, name: str) -> bool:
+    """Say whether a class takes an option of that name."""
+    known = signature_of(made)
+    return name in known or any(p.kind is p.VAR_KEYWORD for p in known.values())
+
+
+def convert_options(made: Any, given: Mapping[str, Any], owner: str, problems: list[Problem]) -> dict[str, Any]:
+    """Return options in the types that a class's signature names; what does not fit becomes a problem."""
+    known = signature_of(made)
+    anything = any(p.kind is p.VAR_KEYWORD for p in known.values())
+    hints = _hints(made)
+    converted: dict[str, Any] = {}
+    for name, value in given.items():
+        if name not in known and not anything:
+            close = nearest(name, known)
+            listed = ", ".join(known) or "it takes none"
+            problems.append(Problem(f"{owner} has no option {name}", f"did you mean {close[0]}?" if close else f"its options: {listed}"))
+            continue
+        try:
+            converted[name] = msgspec.convert(value, hints.get(name, Any), strict=False)
+        except msgspec.ValidationError as error:
+            problems.append(Problem(f"{owner}: option {name}={value}: {_lower(str(error))}"))
+    return converted
+
+
+def convert_params(struct: type[Any], given: Mapping[str, Any], owner: str, problems: list[Problem]) -> Any:
+    """Return a parameter struct filled from `given`; what does not fit becomes a problem and keeps its default."""
+    kept: dict[str, Any] = {}
+    for name, value in given.items():
+        if name not in struct.__struct_fields__:
+            close = nearest(name, struct.__struct_fields__)
+            hint = f"did you mean {close[0]}?" if close else f"its parameters: {', '.join(struct.__struct_fields__)}"
+            problems.append(Problem(f"protocol {owner} has no parameter {name}", hint))
+            continue
+        try:
+            msgspec.convert({name: value}, struct, strict=False)
+        except msgspec.ValidationError as error:
+            problems.append(Problem(f"protocol {owner}: parameter {name}={value}: {_lower(str(error).partition(' - at')[0])}"))
+            continue
+        kept[name] = value
+    return msgspec.convert(kept, struct, strict=False)
+
+
+def _hints(made: Any) -> dict[str, Any]:
+    try:
+        return typing.get_type_hints(made.__init__ if inspect.isclass(made) else made)
+    except (NameError, TypeError, AttributeError):
+        return {}
+
+
+def _lower(message: str) -> str:
+    return message[:1].lower() + message[1:]

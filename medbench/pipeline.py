@@ -1,0 +1,182 @@
+"""A plan carried out, in nine steps that go one way: each step's result is on disk before the next begins."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from medbench.answering import Answered, ask, identity_of
+from medbench.conditions import under_condition
+from medbench.errors import UsageError
+from medbench.events import Event, Note, Planned, Progress, ShardDone
+from medbench.files import private_folder, write_whole
+from medbench.finishing import data_facts, finish
+from medbench.identity import digest_of
+from medbench.index import Indexed, digests_of, read_index
+from medbench.locks import FolderLock
+from medbench.plan import ModelPlan, Plan
+from medbench.record import ModelFacts, RunRecord
+from medbench.registry import Registry, load
+from medbench.roots import access_of, ensure_twin, is_synthetic, twin_folder
+from medbench.runs import RunFolder, run_path
+from medbench.store import Outputs, Store
+from medbench.types import Prediction, Sample
+
+
+class Pipeline:
+    """One run: built from a plan, carried out once by iterating over its events.
+
+    Args:
+        plan: A plan that was checked.
+        registry: The cards at hand; its plugins hear of the finished run.
+        executor: Where models run.
+    """
+
+    def __init__(self, plan: Plan, registry: Registry, executor: Any) -> None:
+        if plan.model is None:
+            raise UsageError("a run needs a model", hint="--model NAME   (medbench list models)")
+        self._plan = plan
+        self._model: ModelPlan = plan.model
+        self._registry = registry
+        self._executor = executor
+        self._reader = load(plan.reader)()
+        self._root = Path(plan.root)
+        self._params = msgspec.convert(plan.params, load(plan.protocol).Params)
+        self._protocol = load(plan.protocol)()
+        self._runs = Path(plan.runs_dir)
+
+    def __iter__(self) -> Iterator[Event]:
+        """Carry the plan out; the last event is `Finished`, or `ShardDone`."""
+        indexed, remarks = self._index()
+        train = self._read_train() if self._model.card.fits == "always" else None
+        identity = identity_of(self._model, self._fit_digest(train))
+        fingerprint = self._fingerprint(indexed, identity)
+        folder = RunFolder(run_path(self._runs, self._plan.task.name, self._model.name, fingerprint))
+        access = access_of(self._plan.reader, self._root)
+        folder.create(access)
+        yield Planned(
+            plan=self._plan,
+            n=len(indexed.samples),
+            n_images=indexed.n_images,
+            n_groups=len(indexed.groups),
+            access=access,
+            synthetic=is_synthetic(self._root),
+            fingerprint=fingerprint,
+            folder=folder.path,
+        )
+        for text in remarks:
+            yield Note(text=text)
+        with FolderLock(folder.path) as lock:
+            holder = lock.try_take()
+            if holder:
+                yield Note(text=f"{holder} is carrying out the same run: waiting for it")
+                lock.wait()
+            yield from self._carry_out(folder, indexed, train, identity, fingerprint, remarks)
+
+    # --- steps 3 to 9 -------------------------------------------------------------------------------------------------
+
+    def _carry_out(
+        self, folder: RunFolder, indexed: Indexed, train: Indexed | None, identity: str, fingerprint: str, remarks: Sequence[str]
+    ) -> Iterator[Event]:
+        folder.write_plan(self._plan)
+        folder.write_samples(indexed.samples)
+        options, fitted = yield from self._fit(folder, train)
+        notes: list[str] = []
+        with Store(self._runs / "outputs" / identity, fresh=self._plan.fresh, note=notes.append) as store:
+            for text in notes:
+                yield Note(text=text)
+            conditions = {name: under_condition(indexed.samples, name, self._plan.seed) for name in self._plan.images}
+            answered = yield from self._ask(conditions, identity, options, store)
+            if not answered.complete and self._plan.shard:
+                yield ShardDone(part=self._plan.shard[0], parts=self._plan.shard[1], done=answered.done, total=answered.total)
+                return
+            predictions = [p for name, samples in conditions.items() for p in self._predict(samples, answered.outputs, name)]
+            loaded = dict(answered.outputs.facts)
+        record = RunRecord(
+            task=self._plan.task.name,
+            fingerprint=fingerprint,
+            model=self._model_facts(identity, loaded, fitted),
+            data=data_facts(self._plan, indexed.samples, indexed.manifest),
+            protocol=self._plan.protocol.name,
+            params=self._plan.params,
+            seed=self._plan.seed,
+            remarks=tuple(remarks),
+            predictions=folder.write_predictions(predictions),
+            overrides={"permission_to_send": self._plan.permission} if self._plan.permission else {},
+        )
+        yield from finish(
+            self._plan, folder, indexed.samples, predictions, record, self._registry, executor=self._executor, asked=answered.asked
+        )
+
+    def _ask(self, conditions: dict[str, list[Sample]], identity: str, options: dict[str, Any], store: Store) -> Generator[Event, None, Answered]:
+        """Pass on the events of asking; return what came of it."""
+        requests = (request for samples in conditions.values() for request in self._protocol.requests(samples, self._params))
+        retry, shard = self._plan.retry_failed, self._plan.shard
+        for event in ask(self._model, identity, options, requests, self._executor, store, retry_failed=retry, shard=shard):
+            if isinstance(event, Answered):
+                return event
+            yield event
+        raise AssertionError("asking ends with what came of it")
+
+    def _model_facts(self, identity: str, loaded: dict[str, Any], fitted: dict[str, Any]) -> ModelFacts:
+        card = self._model.card
+        return ModelFacts(
+            name=self._model.name,
+            identity=identity,
+            kind=card.kind,
+            options={name: value for name, value in self._model.options.items() if name not in card.neutral},
+            loaded=loaded,
+            fitted=fitted,
+            untrained=bool(loaded.get("untrained")),
+            networked=card.networked,
+        )
+
+    def _index(self) -> tuple[Indexed, list[str]]:
+        if self._root == twin_folder(self._plan.reader):
+            ensure_twin(self._plan.reader, self._root)
+        digests = digests_of(self._root)
+        indexed = read_index(self._reader, self._root, self._plan.split, self._plan.reader_params, digests, self._plan.limit)
+        if not indexed.samples:
+            raise UsageError(f"{self._root}: the {self._plan.split} split is empty", hint="choose another with --split")
+        return indexed, list(self._reader.remarks(self._root, indexed.samples, self._plan.reader_params))
+
+    def _read_train(self, split: str = "train") -> Indexed:
+        return read_index(self._reader, self._root, split, self._plan.reader_params, digests_of(self._root))
+
+    def _fit_digest(self, train: Indexed | None) -> str:
+        """Return the digest of everything a fitted model learns from."""
+        if train is None:
+            return ""
+        return digest_of([train.manifest, self._plan.protocol.name, self._plan.params, self._plan.seed])
+
+    def _fingerprint(self, indexed: Indexed, identity: str) -> str:
+        plan = self._plan
+        parts: list[Any] = [indexed.manifest, plan.protocol.name, plan.params, identity, plan.seed, plan.limit]
+        if plan.images != ("true",):
+            parts.append(sorted(plan.images))
+        return digest_of(parts)[:12]
+
+    def _fit(self, folder: RunFolder, train: Indexed | None) -> Generator[Event, None, tuple[dict[str, Any], dict[str, Any]]]:
+        """Fit a model that is fitted by the run, unless it was; return its options and the facts of the fit."""
+        options = dict(self._model.options)
+        if train is None:
+            return options, {}
+        done = folder.path / "fit.json"
+        if not done.is_file() or self._plan.fresh:
+            yield Progress(stage="fit", done=0, total=1)
+            private_folder(folder.fitted)
+            examples = list(self._protocol.examples(train.samples, self._params))
+            validation: list[Any] = []
+            facts = self._executor.fit(self._model.card, options, examples, validation, folder.fitted, self._plan.seed)
+            stated = {"manifest": train.manifest, "n": len(train.samples), **msgspec.to_builtins(dict(facts))}
+            write_whole(done, msgspec.json.encode(stated, order="deterministic"))
+            yield Progress(stage="fit", done=1, total=1)
+        return {**options, "weights": str(folder.fitted)}, msgspec.json.decode(done.read_bytes())
+
+    def _predict(self, samples: Sequence[Sample], outputs: Outputs, images: str) -> Iterator[Prediction]:
+        extra = {} if images == "true" else {"images": images}
+        for prediction in self._protocol.predictions(samples, outputs, self._params):
+            yield msgspec.structs.replace(prediction, condition={**prediction.condition, **extra}) if extra else prediction

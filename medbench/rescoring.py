@@ -1,0 +1,192 @@
+"""Scoring without a model: a run that is there, or a predictions file that anybody made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from medbench.check import check
+from medbench.errors import MedbenchError, PlanError, Problem, UsageError
+from medbench.events import Event, Note, Planned
+from medbench.files import FileDigests
+from medbench.finishing import data_facts, finish
+from medbench.foreign import Joined, join, read_rows
+from medbench.identity import digest_of
+from medbench.index import digests_of, read_index
+from medbench.locks import FolderLock
+from medbench.options import RunOptions
+from medbench.plan import Plan, plan_metrics, resolve, safe_name
+from medbench.record import DataFacts, ModelFacts, RunRecord
+from medbench.registry import Registry, load
+from medbench.roots import ensure_twin, twin_folder
+from medbench.runs import RunFolder, find_run, run_path
+from medbench.tasks import Task
+from medbench.types import Struct
+
+
+class ScoreOptions(Struct):
+    """Everything a user may say about scoring: the names are those of a run."""
+
+    run: str = ""
+    """A run that is there; else `task` and `predictions`."""
+    task: str = ""
+    predictions: str = ""
+    model: str = ""
+    """A name for what made the predictions; empty: the file's."""
+    data: str | None = None
+    split: str | None = None
+    variant: str | None = None
+    protocol: str | None = None
+    id: str = ""
+    """The samples' other name that the file uses."""
+    columns: dict[str, str] = {}
+    metrics: tuple[str, ...] = ()
+    metric_options: dict[str, Any] = {}
+    conventions: tuple[str, ...] = ()
+    by: tuple[str, ...] = ()
+    judge: str = ""
+    judge_options: dict[str, Any] = {}
+    executor: str = "local"
+    seed: int | None = None
+    """Seed of the resamples; None: the run's own, or 0."""
+    limit: int | None = None
+    runs_dir: str = "runs"
+    permission: str = ""
+
+
+def score_events(options: ScoreOptions, registry: Registry, *, task: Task | None = None) -> Iterator[Event]:
+    """Score, and yield what happens.
+
+    Raises:
+        MedbenchError: nothing to score was named, or it cannot be scored as stated.
+    """
+    if options.run:
+        if options.predictions:
+            raise UsageError("a run and a predictions file were both given", hint="medbench score RUN, or medbench score --task T --predictions FILE")
+        return _score_run(options, registry)
+    if not options.predictions or not (options.task or task):
+        raise UsageError("nothing to score was named", hint="medbench score RUN, or medbench score --task NAME --predictions FILE")
+    return _score_file(options, registry, task)
+
+
+def _run_options(options: ScoreOptions, task: str, seed: int) -> RunOptions:
+    """Return what a run with these options would have been asked."""
+    shared = {name: getattr(options, name) for name in RunOptions.__struct_fields__ if name in ScoreOptions.__struct_fields__}
+    return RunOptions(**{**shared, "task": task, "model": "", "seed": seed})
+
+
+def _score_run(options: ScoreOptions, registry: Registry) -> Iterator[Event]:
+    folder = find_run(options.run, Path(options.runs_dir))
+    plan, old = folder.read_plan(), folder.read_record()
+    problems: list[Problem] = []
+    asked = _run_options(options, plan.task.name, plan.seed if options.seed is None else options.seed)
+    metrics, not_computed = plan_metrics(plan.task, asked, registry, problems)
+    judge = resolve(asked, registry, task=plan.task)[0] if options.judge else None
+    if problems:
+        raise PlanError(problems)
+    plan = msgspec.structs.replace(
+        plan,
+        metrics=tuple(metrics),
+        not_computed=not_computed,
+        by=options.by or plan.by,
+        seed=asked.seed,
+        judge=judge.judge if judge else None,
+        permission=options.permission,
+    )
+    samples, predictions = folder.read_samples(), folder.read_predictions()
+    yield _planned(plan, folder, old.data, old.fingerprint)
+    for text in old.remarks:
+        yield Note(text=text)
+    bare = msgspec.structs.replace(old, scores=(), contrasts=(), not_computed={}, signatures={}, versions={})
+    with FolderLock(folder.path) as lock:
+        if holder := lock.try_take():
+            yield Note(text=f"{holder} is working on the same run: waiting for it")
+            lock.wait()
+        yield from finish(plan, folder, samples, predictions, bare, registry, executor=_executor(plan, registry))
+
+
+def _score_file(options: ScoreOptions, registry: Registry, task: Task | None) -> Iterator[Event]:
+    path = Path(options.predictions)
+    asked = _run_options(options, options.task, options.seed or 0)
+    plan, problems = resolve(asked, registry, task=task)
+    if plan is not None:
+        problems = [*problems, *check(plan, registry)]
+    if plan is None or problems:
+        raise PlanError(problems)
+    root = Path(plan.root)
+    if root == twin_folder(plan.reader):
+        ensure_twin(plan.reader, root)
+    reader = load(plan.reader)()
+    rows = read_rows(path, columns=options.columns, id_column=options.id)
+    indexed = read_index(reader, root, plan.split, plan.reader_params, digests_of(root), plan.limit)
+    joined = join(rows, indexed.samples, path, alias=options.id, families=plan.reader.alias_families)
+    source = FileDigests().digest(path)
+    name = options.model or path.stem
+    fingerprint = digest_of([indexed.manifest, source, options.id, options.columns, plan.limit])[:12]
+    folder = RunFolder(run_path(Path(plan.runs_dir), plan.task.name, name, fingerprint))
+    facts = data_facts(plan, indexed.samples, indexed.manifest)
+    folder.create(facts.access)
+    yield _planned(plan, folder, facts, fingerprint)
+    remarks = [*reader.remarks(root, indexed.samples, plan.reader_params), *_counted(joined, path)]
+    for text in remarks:
+        yield Note(text=text)
+    with FolderLock(folder.path) as lock:
+        if holder := lock.try_take():
+            yield Note(text=f"{holder} is working on the same run: waiting for it")
+            lock.wait()
+        folder.write_plan(plan)
+        folder.write_samples(indexed.samples)
+        record = RunRecord(
+            task=plan.task.name,
+            fingerprint=fingerprint,
+            model=ModelFacts(name=name, identity=f"{safe_name(name)}-{source[:16]}", kind="predictions", loaded={"file": path.name, "sha256": source}),
+            data=facts,
+            protocol=plan.protocol.name,
+            seed=plan.seed,
+            n_missing=len(joined.missing),
+            remarks=tuple(remarks),
+            predictions=folder.write_predictions(joined.predictions),
+        )
+        yield from finish(plan, folder, indexed.samples, joined.predictions, record, registry, executor=_executor(plan, registry))
+
+
+def _planned(plan: Plan, folder: RunFolder, facts: DataFacts, fingerprint: str) -> Planned:
+    return Planned(
+        plan=plan,
+        n=facts.n,
+        n_images=facts.n_images,
+        n_groups=facts.n_groups,
+        access=facts.access,
+        synthetic=facts.synthetic,
+        fingerprint=fingerprint,
+        folder=folder.path,
+    )
+
+
+def _executor(plan: Plan, registry: Registry) -> Any:
+    """Return where a judge would run; without one nothing is executed."""
+    if plan.judge is None:
+        return None
+    if plan.executor is None:
+        raise MedbenchError("the judge has no executor", hint="--executor local")
+    return load(plan.executor)()
+
+
+def _counted(joined: Joined, path: Path) -> list[str]:
+    """Say what of a file did not fit, with numbers and the first few names."""
+    said = []
+    for names, what in (
+        (joined.missing, "samples have no prediction in {file} and count as failed"),
+        (joined.unknown, "ids of {file} are unknown to this split and left out"),
+        (joined.repeated, "ids stand in {file} more than once, with the same prediction"),
+    ):
+        if names:
+            said.append(f"{len(names)} {what.format(file=path.name)}: {_listed(names)}")
+    return said
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (f" … (+{len(names) - 5})" if len(names) > 5 else "")

@@ -1,0 +1,145 @@
+"""Run folders: what lies where, how it is written and read back. A run folder is enough to score, and can be moved."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from medbench.errors import DataError, UsageError, suggestion
+from medbench.files import private_folder, write_whole
+from medbench.identity import digest
+from medbench.plan import Plan, safe_name
+from medbench.record import RunRecord, read_record, to_json
+from medbench.types import Prediction, Sample
+
+T = TypeVar("T")
+
+DATA_USE = """This folder holds data that is subject to a data use agreement ({access}), or text derived from it.
+Keep it on this machine, share it with nobody who has not signed, and delete it when the agreement says so.
+"""
+
+
+class RunFolder:
+    """`runs/<task>/<model>/<fingerprint>/` and the files in it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.plan = path / "plan.json"
+        self.samples = path / "samples.jsonl"
+        self.predictions = path / "predictions.jsonl"
+        self.rows = path / "rows"
+        self.fitted = path / "fit"
+        self.record = path / "run.json"
+
+    def create(self, access: str) -> None:
+        """Make the folder, for its owner only; data under an agreement gets a file that says so."""
+        private_folder(self.path)
+        if access in {"restricted", "credentialed"}:
+            write_whole(self.path / "DATA-USE.txt", DATA_USE.format(access=access).encode())
+
+    def write_plan(self, plan: Plan) -> None:
+        """Keep the plan."""
+        write_whole(self.plan, to_json(plan))
+
+    def read_plan(self) -> Plan:
+        """Read the plan back."""
+        try:
+            return msgspec.json.decode(self.plan.read_bytes(), type=Plan)
+        except FileNotFoundError:
+            raise DataError(f"{self.plan}: no such file", hint="a run folder holds a plan.json (medbench runs)") from None
+        except msgspec.MsgspecError as error:
+            raise DataError(f"{self.plan}: {error}", hint="it was written by another version of medbench") from error
+
+    def write_samples(self, samples: Sequence[Sample]) -> None:
+        """Keep the samples that were evaluated, with their references: scoring needs nothing else."""
+        write_whole(self.samples, lines(samples))
+
+    def read_samples(self) -> list[Sample]:
+        """Read the samples back."""
+        return list(read_lines(self.samples, Sample))
+
+    def write_predictions(self, predictions: Sequence[Prediction]) -> str:
+        """Keep the predictions and return their digest."""
+        content = b"".join(lines(predictions))
+        made = digest(content)
+        if not (self.predictions.is_file() and digest(self.predictions.read_bytes()) == made):
+            write_whole(self.predictions, content)
+        return made
+
+    def read_predictions(self) -> list[Prediction]:
+        """Read the predictions back."""
+        return list(read_lines(self.predictions, Prediction))
+
+    def write_record(self, record: RunRecord) -> None:
+        """Write the record, whole or not at all."""
+        write_whole(self.record, to_json(record))
+
+    def read_record(self) -> RunRecord:
+        """Read the record back."""
+        return read_record(self.record)
+
+
+def lines(items: Iterable[msgspec.Struct]) -> Iterator[bytes]:
+    """Yield one JSON line per item, in blocks."""
+    encoder = msgspec.json.Encoder(order="deterministic")
+    block = bytearray()
+    for item in items:
+        block += encoder.encode(item) + b"\n"
+        if len(block) > 1 << 20:
+            yield bytes(block)
+            block.clear()
+    yield bytes(block)
+
+
+def read_lines(path: Path, kind: type[T]) -> Iterator[T]:
+    """Read JSON lines of one type.
+
+    Raises:
+        DataError: the file is missing, or a line is not of that type; names the line.
+    """
+    decoder = msgspec.json.Decoder(kind)
+    try:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, 1):
+                try:
+                    yield decoder.decode(line)
+                except msgspec.MsgspecError as error:
+                    raise DataError(f"{path}:{number}: {error}", hint="the file was changed or cut; run the task again") from error
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file", hint="the run was interrupted before it: the same command goes on") from None
+
+
+def run_path(runs_dir: Path, task: str, model: str, fingerprint: str) -> Path:
+    """Return the folder of a run."""
+    return runs_dir / safe_name(task) / safe_name(model) / fingerprint
+
+
+def all_runs(runs_dir: Path) -> list[RunFolder]:
+    """Return the run folders below a runs folder that have a plan or a record, in a stable order."""
+    found = {path.parent for pattern in ("*/*/*/plan.json", "*/*/*/run.json") for path in runs_dir.glob(pattern)}
+    return [RunFolder(path) for path in sorted(found)]
+
+
+def find_run(name: str, runs_dir: Path) -> RunFolder:
+    """Return the run of that folder, record file, fingerprint (or its beginning), or `task/model`.
+
+    Raises:
+        UsageError: there is none, or more than one.
+    """
+    path = Path(name)
+    if path.name == "run.json":
+        path = path.parent
+    if (path / "plan.json").is_file() or (path / "run.json").is_file():
+        return RunFolder(path)
+    runs = all_runs(runs_dir)
+    found = [run for run in runs if run.path.name.startswith(name) or run.path.parent.relative_to(runs_dir).as_posix() == name]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        listed = ", ".join(run.path.relative_to(runs_dir).as_posix() for run in found)
+        raise UsageError(f"{len(found)} runs are meant by {name}", hint=f"name one: {listed}")
+    known = [run.path.name for run in runs]
+    raise UsageError(f"no run named {name} in {runs_dir}", hint=f"{suggestion(name, known)}   (medbench runs)")

@@ -1,0 +1,109 @@
+"""From predictions to scores: measure once, reduce under shared weights, compare conditions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from medbench.events import Event, Progress
+from medbench.measuring import Ask, Measured, Measuring
+from medbench.plan import MetricPlan
+from medbench.record import Contrast, Score
+from medbench.reducing import RESAMPLES, Target, contrasts, resample
+from medbench.types import Prediction, Sample, Struct, as_text
+
+
+class Scored(Struct):
+    """What scoring gives to the record."""
+
+    scores: tuple[Score, ...]
+    contrasts: tuple[Contrast, ...]
+    not_computed: dict[str, str]
+    signatures: dict[str, dict[str, Any]]
+    measured: int
+    """How many metrics were measured anew; the others' rows were there."""
+
+
+def score(
+    samples: Sequence[Sample],
+    predictions: Sequence[Prediction],
+    metrics: Sequence[MetricPlan],
+    folder: Path,
+    *,
+    seed: int,
+    salt: str,
+    group: str = "patient",
+    by: Sequence[str] = (),
+    ask: Ask | None = None,
+    train_references: Callable[[], list[str]] | None = None,
+) -> Iterator[Event | Scored]:
+    """Measure, reduce, and yield `Scored` last.
+
+    Args:
+        samples: The evaluated samples; their groups are what resamples are drawn from.
+        predictions: What was predicted, under any number of conditions.
+        metrics: What is computed.
+        folder: Where rows are kept.
+        seed: Seed of the resamples.
+        salt: Digest of samples and predictions, so that rows of others are never taken for these.
+        group: What a group is called (patient, image …).
+        by: Columns whose values are scored apart.
+        ask: Puts the requests of metrics to other models.
+        train_references: References of the train split, for conventions that need them.
+    """
+    measuring = Measuring(
+        {sample.id: sample for sample in samples}, predictions, folder, salt=salt, ask=ask, train_references=train_references
+    )
+    yield Progress(stage="score", done=0, total=len(metrics))
+    measured: list[Measured] = []
+    for number, made in enumerate(measuring.run(metrics), 1):
+        measured += made
+        yield Progress(stage="score", done=number, total=len(metrics))
+    names = sorted({sample.group for sample in samples})
+    targets = [target for one in measured for target in _targets(one, names, by)]
+    paired = _paired(measured, names)
+    resample([*targets, *(side for pair in paired for side in pair)], names, seed)
+
+    def method(target: Target) -> str:
+        plural = "es" if group.endswith(("s", "x")) else "s"
+        return f"percentile bootstrap over {target.n_groups:,} {group}{plural}, {RESAMPLES:,} resamples, seed {seed}"
+
+    yield Scored(
+        scores=tuple(score for target in targets for score in target.scores(method(target))),
+        contrasts=tuple(contrast for pair in paired for contrast in contrasts(*pair, method(pair[0]))),
+        not_computed=measuring.not_computed,
+        signatures={one.plan.slug: one.signature for one in measured if one.signature},
+        measured=measuring.anew,
+    )
+
+
+def _targets(one: Measured, names: Sequence[str], by: Sequence[str]) -> list[Target]:
+    """Return what is reduced for one measured condition: everything, and each value of each subgroup column."""
+    targets = [Target(one, one.answered, np.arange(len(one.samples)), {}, names)]
+    for column in by:
+        values = np.array([sample.meta.get(column, "") for sample in one.samples], dtype=object)
+        for value in sorted({v for v in values if v}):
+            rows = np.flatnonzero(values == value)
+            targets.append(Target(one, rows[~one.failed[rows]], rows, {column: value}, names))
+    return targets
+
+
+def _paired(measured: Sequence[Measured], names: Sequence[str]) -> list[tuple[Target, Target]]:
+    """Pair each image condition with the true images, over the samples that both have answered."""
+    true = {_but_images(one): one for one in measured if one.condition.get("images", "true") == "true"}
+    pairs: list[tuple[Target, Target]] = []
+    for other in measured:
+        one = true.get(_but_images(other))
+        if one is None or other is one:
+            continue
+        both = {one.samples[i].id for i in one.answered} & {other.samples[i].id for i in other.answered}
+        sides = [np.array([i for i in m.answered if m.samples[i].id in both], dtype=np.int64) for m in (other, one)]
+        pairs.append((Target(other, sides[0], sides[0], {}, names), Target(one, sides[1], sides[1], {}, names)))
+    return pairs
+
+
+def _but_images(one: Measured) -> tuple[str, str]:
+    return one.plan.slug, as_text({name: value for name, value in one.condition.items() if name != "images"})

@@ -1,0 +1,3 @@
+"""Intervals, paired tests and vectorised figures, in numpy alone."""
+
+from __future__ import annotations
