@@ -73,6 +73,8 @@ def t_cdf(t: float, df: float) -> float:
     >>> round(t_cdf(2.262157, 9), 6)
     0.975
     """
+    if t * t < 1:  # from the middle outwards: a tail near one half would lose its digits
+        return 0.5 + math.copysign(beta_cdf(t * t / (df + t * t), 0.5, df / 2) / 2, t)
     tail = beta_cdf(df / (df + t * t), df / 2, 0.5) / 2
     return 1 - tail if t > 0 else tail
 

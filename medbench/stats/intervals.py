@@ -115,12 +115,15 @@ def bca_interval(point: float, replicates: Array, jackknife: Array, level: float
     spread = float((pulls**2).sum())
     acceleration = float((pulls**3).sum()) / (6 * spread**1.5) if spread > 0 else 0.0
 
+    z = normal_quantile((1 + level) / 2)
+    if abs(acceleration) * (abs(bias) + z) >= 1:
+        return None
+
     def adjusted(z: float) -> float:
         return normal_cdf(bias + (bias + z) / (1 - acceleration * (bias + z)))
 
-    z = normal_quantile((1 + level) / 2)
     low, high = np.quantile(defined, [adjusted(-z), adjusted(z)])
-    return (float(low), float(high)) if abs(acceleration) * (abs(bias) + z) < 1 else None
+    return float(low), float(high)
 
 
 def standard_error(values: Array, index: Array) -> tuple[float, float, int]:

@@ -40,7 +40,9 @@ def test_bca_refuses_when_all_replicates_lie_on_one_side(point):
 
 
 def test_bca_refuses_bounds_out_of_order():
-    assert intervals.bca_interval(0.5, np.linspace(0, 1, 100), np.r_[0.0, [1.0] * 2], 1 - 1e-16) is None
+    replicates, jackknife = np.linspace(0, 1, 20001), np.r_[0.0, [1.0] * 199]
+    assert intervals.bca_interval(0.9999, replicates, jackknife) is not None
+    assert intervals.bca_interval(0.9999, replicates, jackknife, level=0.9999) is None
 
 
 def test_cluster_t_agrees_with_statsmodels():

@@ -65,7 +65,10 @@ def _oval(wide: float, high: float) -> Points:
 
 
 def _wall(film: Canvas, fat: float) -> None:
-    film.blend(film.shape([(0.0, 0.86), (0.3, 0.90), (0.7, 0.90), (1.0, 0.86), (1.0, 0.875), (0.7, 0.915), (0.3, 0.915), (0.0, 0.875)], 0.003), 0.35)
+    film.blend(
+        film.shape([(0.0, 0.86), (0.3, 0.90), (0.7, 0.90), (1.0, 0.86), (1.0, 0.875), (0.7, 0.915), (0.3, 0.915), (0.0, 0.875)], 0.003),
+        0.35,
+    )
     film.blend(film.shape(_oval(0.45, 0.345), 0.004), 0.44)
     film.blend(film.shape(_oval(0.44, 0.335), 0.005), 0.17)
     film.blend(film.shape(_oval(0.40 - fat / 2, 0.295 - fat / 2), 0.005), 0.48)
@@ -77,14 +80,27 @@ def _spine(film: Canvas) -> None:
     film.blend(film.ovals([(0.40, 0.715, 0.055, 0.045), (0.60, 0.715, 0.055, 0.045)], 0.006), 0.5)
     film.blend(film.oval(0.5, 0.65, 0.062, 0.05, 0.005), 0.97)
     film.blend(film.oval(0.5, 0.652, 0.045, 0.035, 0.008), 0.78)
-    film.blend(film.strokes([[(0.46, 0.70), (0.44, 0.735), (0.5, 0.765), (0.56, 0.735), (0.54, 0.70)], [(0.5, 0.76), (0.5, 0.80)]], 0.022, 0.004), 0.95)
+    film.blend(
+        film.strokes([[(0.46, 0.70), (0.44, 0.735), (0.5, 0.765), (0.56, 0.735), (0.54, 0.70)], [(0.5, 0.76), (0.5, 0.80)]], 0.022, 0.004),
+        0.95,
+    )
     film.blend(film.oval(0.5, 0.722, 0.022, 0.018, 0.004), 0.42)
 
 
 def _kidneys(film: Canvas, abdomen: Abdomen) -> None:
     sides: tuple[tuple[Side, float, int], ...] = (("right", 0.335, -1), ("left", 0.665, 1))
     for side, x, away in sides:
-        bean = [(0.03, -0.055), (0.06, -0.03), (0.07, 0.015), (0.045, 0.06), (0.0, 0.062), (-0.035, 0.035), (-0.012, 0.005), (-0.03, -0.03), (-0.005, -0.06)]
+        bean = [
+            (0.03, -0.055),
+            (0.06, -0.03),
+            (0.07, 0.015),
+            (0.045, 0.06),
+            (0.0, 0.062),
+            (-0.035, 0.035),
+            (-0.012, 0.005),
+            (-0.03, -0.03),
+            (-0.005, -0.06),
+        ]
         film.blend(film.shape([(x + away * dx, 0.60 + dy) for dx, dy in bean], 0.005), 0.74)
         film.blend(film.oval(x - away * 0.015, 0.605, 0.016, 0.02, 0.008), 0.30)
         if abdomen.cyst == side:
@@ -116,8 +132,13 @@ def _liver(film: Canvas, abdomen: Abdomen, rng: np.random.Generator) -> None:
         (0.30, 0.54), (0.24, 0.60), (0.19, 0.56), (0.175, 0.47),
     ]  # fmt: skip
     film.blend(film.shape(outline, 0.005), 0.62)
-    film.add(film.strokes([[(0.44, 0.42), (0.37, 0.41), (0.29, 0.37)], [(0.37, 0.41), (0.30, 0.46)], [(0.41, 0.40), (0.42, 0.31)]], 0.014, 0.004), 0.1)
-    film.blend(film.oval(0.435, 0.47, 0.028, 0.034, 0.005, 0.4), 0.36)
+    film.add(
+        film.strokes(
+            [[(0.44, 0.42), (0.37, 0.41), (0.29, 0.37)], [(0.37, 0.41), (0.30, 0.46)], [(0.41, 0.40), (0.42, 0.31)]], 0.014, 0.004
+        ),
+        0.1,
+    )
+    film.blend(film.oval(0.435, 0.47, 0.028, 0.034, 0.005, turn=0.4), 0.36)
     spots = [(0.275, 0.36), (0.36, 0.32), (0.255, 0.49)]
     for index in rng.permutation(3)[: abdomen.liver_lesions].tolist():
         radius = rng.uniform(0.033, 0.043)
@@ -132,4 +153,11 @@ def _vessels(film: Canvas, aneurysm: bool) -> None:
     film.blend(film.oval(x, y, radius, radius, 0.004), 0.60 if aneurysm else 0.86)
     if aneurysm:
         film.blend(film.oval(x, y + 0.008, radius * 0.6, radius * 0.6, 0.004), 0.88)
-        film.add(film.strokes([[(x - radius, y), (x - 0.7 * radius, y - 0.7 * radius)], [(x + radius, y), (x + 0.8 * radius, y + 0.6 * radius)]], 0.01, 0.002), 0.45)
+        film.add(
+            film.strokes(
+                [[(x - radius, y), (x - 0.7 * radius, y - 0.7 * radius)], [(x + radius, y), (x + 0.8 * radius, y + 0.6 * radius)]],
+                0.01,
+                0.002,
+            ),
+            0.45,
+        )

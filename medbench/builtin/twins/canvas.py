@@ -43,9 +43,9 @@ class Canvas:
         """Return the mask (0 to 1) of a smooth outline through `points`; `soft` is the blur's sigma in parts of the side."""
         return self._mask(soft, polygons=[smooth(points, closed=closed)])
 
-    def oval(self, x: float, y: float, width: float, height: float, soft: float = 0.004, turn: float = 0.0) -> Array:
+    def oval(self, x: float, y: float, width: float, height: float, soft: float = 0.004, *, turn: float = 0.0) -> Array:
         """Return the mask of an ellipse with half axes `width` and `height`."""
-        return self._mask(soft, polygons=[oval_points(x, y, width, height, turn)])
+        return self._mask(soft, polygons=[oval_points(x, y, width, height, turn=turn)])
 
     def ovals(self, ovals: Iterable[tuple[float, float, float, float]], soft: float = 0.004) -> Array:
         """Return one mask of many ellipses (x, y, half width, half height)."""
@@ -80,7 +80,7 @@ class Canvas:
             pen.line(self._pixels(line, side * _FINE), fill=255, width=max(1, round(width * side * _FINE)))
         drawn = drawn.reduce(_FINE)
         if sigma > _SHARP:
-            drawn = drawn.filter(ImageFilter.GaussianBlur(sigma / coarse))
+            drawn = drawn.filter(ImageFilter.BoxBlur((math.sqrt(12 * (sigma / coarse) ** 2 + 1) - 1) / 2))
         if coarse > 1:
             drawn = drawn.resize((self.size, self.size), Pil.Resampling.BICUBIC)
         return np.asarray(drawn, dtype=np.float32) * np.float32(1 / 255)
@@ -107,11 +107,12 @@ def _curves(lines: Iterable[Points]) -> list[NDArray[np.float64]]:
     return [curve for same in by_length.values() for curve in smooth(same, closed=False)]
 
 
-def oval_points(x: float, y: float, width: float, height: float, turn: float = 0.0, count: int = 32) -> NDArray[np.float64]:
+def oval_points(x: float, y: float, width: float, height: float, *, turn: float = 0.0, count: int = 32) -> NDArray[np.float64]:
     """Return points on an ellipse, shape (count, 2)."""
     cos, sin = math.cos(turn), math.sin(turn)
     axes = np.array([[width * cos, width * sin], [-height * sin, height * cos]])
-    return _circle(count) @ axes + np.array([x, y])
+    placed: NDArray[np.float64] = _circle(count) @ axes + np.array([x, y])
+    return placed
 
 
 @lru_cache
@@ -124,4 +125,5 @@ def expose(pixels: Array, rng: np.random.Generator, *, noise: float, low: float,
     """Return attenuation as 8-bit grey: values between `low` and `high` span the greys, bent by `gamma`, with grain."""
     grey = np.clip((pixels - np.float32(low)) * np.float32(1 / (high - low)), 0, 1) ** np.float32(gamma)
     grey += rng.standard_normal(grey.shape, dtype=np.float32) * np.float32(noise)
-    return (np.clip(grey, 0, 1) * np.float32(255) + np.float32(0.5)).astype(np.uint8)
+    rounded: NDArray[np.uint8] = (np.clip(grey, 0, 1) * np.float32(255) + np.float32(0.5)).astype(np.uint8)
+    return rounded

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -36,7 +37,7 @@ class Chest(Struct):
 
     ratio: float = 0.44
     """Width of the heart over width of the chest."""
-    effusions: dict[Side, float] = {}
+    effusions: dict[Side, float] = msgspec.field(default_factory=dict)
     """Side -> how much of the lung's height is fluid, 0.1 (blunted angle) to 0.6."""
     opacity: Spot | None = None
     nodule: Spot | None = None
@@ -85,11 +86,14 @@ def chest_film(chest: Chest, size: int, rng: np.random.Generator) -> NDArray[np.
         size, shift=(rng.uniform(-0.03, 0.03), rng.uniform(-0.03, 0.03)), scale=rng.uniform(0.9, 1.04), turn=rng.uniform(-0.05, 0.05)
     )
     base = 0.80 if chest.flat else rng.uniform(0.69, 0.74)
-    lungs = {"right": film.shape(_lung("right", base, chest.flat), 0.007), "left": film.shape(_lung("left", base + 0.025, chest.flat), 0.007)}
+    lungs = {
+        "right": film.shape(_lung("right", base, chest.flat), 0.007),
+        "left": film.shape(_lung("left", base + 0.025, chest.flat), 0.007),
+    }
     both = np.maximum(lungs["right"], lungs["left"])
     _torso(film, rng, base)
     film.blend(both, 0.17)
-    _vessels(film, rng, both, base)
+    _vessels(film, rng, both)
     _findings_in_lungs(film, chest, rng, lungs, base)
     _heart(film, chest.ratio, base)
     _spine(film)
@@ -134,7 +138,7 @@ def _torso(film: Canvas, rng: np.random.Generator, base: float) -> None:
     film.blend(film.oval(0.66, base + 0.075, 0.045, 0.03, 0.01), 0.42)
 
 
-def _vessels(film: Canvas, rng: np.random.Generator, lungs: Array, base: float) -> None:
+def _vessels(film: Canvas, rng: np.random.Generator, lungs: Array) -> None:
     lines: list[Points] = []
     twigs: list[Points] = []
     for side, hilum in (("right", 0.405), ("left", 0.595)):
@@ -149,7 +153,6 @@ def _vessels(film: Canvas, rng: np.random.Generator, lungs: Array, base: float) 
     film.add(film.strokes(twigs, 0.006, 0.004) * lungs, 0.07)
     hila = film.ovals([(0.395, 0.44, 0.03, 0.055), (0.61, 0.425, 0.028, 0.05)], 0.018)
     film.add(hila * lungs, 0.22)
-    film.add(film.cloud(rng, 22) * lungs, 0.012)
 
 
 def _heart(film: Canvas, ratio: float, base: float) -> None:
@@ -180,14 +183,16 @@ def _bones(film: Canvas, rng: np.random.Generator) -> None:
         y = 0.135 + 0.069 * k + phase
         out = 0.115 + 0.17 * np.exp(-0.65 * k)
         for side in ("right", "left"):
-            behind.append(_mirror(side, [(0.46, y), (0.36, y - 0.028), (0.24 + out * 0.2, y - 0.002), (out + 0.02, y + 0.06), (out, y + 0.1)]))
+            behind.append(
+                _mirror(side, [(0.46, y), (0.36, y - 0.028), (0.24 + out * 0.2, y - 0.002), (out + 0.02, y + 0.06), (out, y + 0.1)])
+            )
             if 0 < k < 7:
                 front.append(_mirror(side, [(out, y + 0.1), (out + 0.06, y + 0.15), (0.33, y + 0.185)]))
     film.add(film.strokes(behind, 0.02, 0.004) - 0.55 * film.strokes(behind, 0.01, 0.004), 0.105)
-    film.add(film.strokes(front, 0.018, 0.006), 0.04)
+    film.add(film.strokes(front, 0.018, 0.005), 0.04)
     tilt = rng.uniform(-0.015, 0.015)
     clavicles = [_mirror("right", _clavicle(tilt)), _mirror("left", _clavicle(-tilt))]
-    film.add(film.strokes(clavicles, 0.03, 0.004) - 0.35 * film.strokes(clavicles, 0.014, 0.004), 0.17)
+    film.add(film.strokes(clavicles, 0.03, 0.004), 0.15)
 
 
 def _clavicle(tilt: float) -> Points:
@@ -229,13 +234,18 @@ def _fluid(film: Canvas, chest: Chest, lungs: dict[str, Array], base: float) -> 
     for side, amount in sorted(chest.effusions.items()):
         level = base - 0.55 * amount
         meniscus = [(0.02, level - 0.11), (0.13, level - 0.07), (0.19, level - 0.005), (0.28, level + 0.03), (0.4, level + 0.03)]
-        pool = film.shape(_mirror(side, [*meniscus, (0.5, level + 0.01), (0.52, base + 0.1), (0.3, base + 0.14), (0.02, base + 0.12)]), 0.009)
+        pool = film.shape(
+            _mirror(side, [*meniscus, (0.5, level + 0.01), (0.52, base + 0.1), (0.3, base + 0.14), (0.02, base + 0.12)]), 0.009
+        )
         film.blend(pool * np.clip(lungs[side] * 5, 0, 1), 0.67)
 
 
 def _device(film: Canvas, device: Device) -> None:
     if device == "pacemaker":
-        film.add(film.strokes([[(0.77, 0.25), (0.7, 0.19), (0.6, 0.2), (0.475, 0.25), (0.46, 0.45), (0.5, 0.6), (0.58, 0.66)]], 0.008, 0.002), 0.45)
+        film.add(
+            film.strokes([[(0.77, 0.25), (0.7, 0.19), (0.6, 0.2), (0.475, 0.25), (0.46, 0.45), (0.5, 0.6), (0.58, 0.66)]], 0.008, 0.002),
+            0.45,
+        )
         film.blend(film.shape([(0.74, 0.21), (0.82, 0.2), (0.845, 0.26), (0.81, 0.31), (0.74, 0.29)], 0.003), 1.15)
     elif device == "central line":
         film.add(film.strokes([[(0.395, 0.0), (0.405, 0.1), (0.45, 0.22), (0.462, 0.4), (0.46, 0.47)]], 0.016, 0.002), 0.42)

@@ -103,16 +103,32 @@ def _sulci(film: Canvas, rng: np.random.Generator, fluid: float) -> None:
 def _deep(film: Canvas, head: Head, tissue: dict[str, float]) -> None:
     grow = 1.75 if head.wide else 1.0
     shift = _push(head)
-    nuclei = [(0.41 + shift, 0.47, 0.035, 0.06), (0.59 + shift, 0.47, 0.035, 0.06), (0.43 + shift, 0.55, 0.035, 0.045), (0.57 + shift, 0.55, 0.035, 0.045)]
+    nuclei = [
+        (0.41 + shift, 0.47, 0.035, 0.06),
+        (0.59 + shift, 0.47, 0.035, 0.06),
+        (0.43 + shift, 0.55, 0.035, 0.045),
+        (0.57 + shift, 0.55, 0.035, 0.045),
+    ]
     film.blend(film.ovals(nuclei, 0.008) * np.float32(0.8), tissue["cortex"])
     for sign in (-1, 1):
-        horn = [(0.012, 0.43), (0.02, 0.36), (0.055 * grow, 0.325), (0.075 * grow, 0.36), (0.045 * grow, 0.43), (0.035, 0.47), (0.014, 0.47)]
+        horn = [
+            (0.012, 0.43),
+            (0.02, 0.36),
+            (0.055 * grow, 0.325),
+            (0.075 * grow, 0.36),
+            (0.045 * grow, 0.43),
+            (0.035, 0.47),
+            (0.014, 0.47),
+        ]
         back = [(0.045, 0.60), (0.07 * grow, 0.6), (0.085 * grow, 0.66), (0.085 * grow, 0.72), (0.065, 0.71), (0.05, 0.66)]
         for part in (horn, back):
             film.blend(film.shape([(0.5 + shift + sign * x, y) for x, y in part], 0.005), tissue["fluid"])
     film.blend(film.strokes([[(0.5 + shift, 0.48), (0.5 + shift, 0.57)]], 0.010 * grow, 0.004), tissue["fluid"])
     if head.modality == "CT":
-        film.blend(film.ovals([(0.435 + shift, 0.635, 0.012, 0.01), (0.565 + shift, 0.635, 0.012, 0.01), (0.5 + shift, 0.6, 0.01, 0.009)], 0.003), 1.0)
+        film.blend(
+            film.ovals([(0.435 + shift, 0.635, 0.012, 0.01), (0.565 + shift, 0.635, 0.012, 0.01), (0.5 + shift, 0.6, 0.01, 0.009)], 0.003),
+            1.0,
+        )
 
 
 def _push(head: Head) -> float:

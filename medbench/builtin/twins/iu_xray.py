@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from medbench.builtin.datasets.iu_xray import ANNOTATION, PICTURES
 from medbench.builtin.twins.chest import chest_film, draw_chest
 from medbench.builtin.twins.lateral import chest_lateral
 from medbench.builtin.twins.reports import report_of
 from medbench.builtin.twins.writing import generator, new_twin, stamp, write_json, write_marker, write_png
 
 DATASET = "iu-xray"
-VERSION = "1"
 SIDE = 128
 """Pixels along a side of the pictures."""
 
 FIRST_UID = 9001
 """Above every uid of the real collection, whose last is 3999."""
 
-OWN = r"annotation\.json|images/CXR9\d+[^/]*/\d+\.png"
+OWN = rf"{re.escape(ANNOTATION)}|{PICTURES}/CXR9\d+[^/]*/\d+\.png"
 
 
 def write(root: Path, seed: int, size: int) -> None:
@@ -30,7 +31,7 @@ def write(root: Path, seed: int, size: int) -> None:
         StorageError: `root` holds something that is no twin, or cannot be written.
         UsageError: `size` is negative.
     """
-    made = stamp(DATASET, VERSION, seed, size)
+    made = stamp(DATASET, seed, size)
     counts = {"train": 3 * made.size, "val": max(1, made.size * 2 // 5), "test": made.size}
     names = [split for split, count in counts.items() for _ in range(count)]
     order = generator(seed, DATASET, "splits").permutation(len(names)).tolist()
@@ -39,7 +40,7 @@ def write(root: Path, seed: int, size: int) -> None:
         for index, place in enumerate(order):
             split = names[place]
             annotation[split].append(_study(folder, seed, index, split))
-        write_json(folder / "annotation.json", annotation)
+        write_json(folder / ANNOTATION, annotation)
         write_marker(folder, made, counts)
 
 
@@ -48,7 +49,7 @@ def _study(folder: Path, seed: int, index: int, split: str) -> dict[str, Any]:
     rng = generator(seed, DATASET, index)
     chest = draw_chest(rng, normal=0.3)
     report = report_of(chest, rng)
-    films = folder / "images" / name
+    films = folder / PICTURES / name
     films.mkdir(parents=True)
     paths = []
     for number in range(_listed(index, rng)):

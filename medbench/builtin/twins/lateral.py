@@ -75,7 +75,9 @@ def _bones(film: Canvas, rng: np.random.Generator) -> None:
     film.add(film.strokes([column], 0.085, 0.012), 0.1)
     film.add(film.ovals([(x, y, 0.04, 0.021) for x, y in column], 0.006), 0.11)
     phase = rng.uniform(-0.01, 0.01)
-    ribs = [[(0.8, y + phase), (0.7, y + 0.05 + phase), (0.5, y + 0.14 + phase), (0.34, y + 0.2 + phase)] for y in np.linspace(0.14, 0.62, 8)]
+    ribs = [
+        [(0.8, y + phase), (0.7, y + 0.05 + phase), (0.5, y + 0.14 + phase), (0.34, y + 0.2 + phase)] for y in np.linspace(0.14, 0.62, 8)
+    ]
     film.add(film.strokes(ribs, 0.015, 0.004), 0.045)
     film.add(film.strokes([[(0.36, 0.19), (0.27, 0.32), (0.225, 0.5), (0.22, 0.6)]], 0.022, 0.004), 0.16)
 
@@ -84,14 +86,22 @@ def _fluid(film: Canvas, chest: Chest, base: float, field: Array) -> None:
     if not chest.effusions:
         return
     level = base - 0.55 * max(chest.effusions.values())
-    pool = [(0.9, level - 0.09), (0.76, level - 0.06), (0.66, level + 0.02), (0.5, level + 0.06), (0.3, level + 0.08), (0.3, base + 0.1), (0.9, base + 0.2)]
+    pool = [
+        (0.9, level - 0.09),
+        (0.76, level - 0.06),
+        (0.66, level + 0.02),
+        (0.5, level + 0.06),
+        (0.3, level + 0.08),
+        (0.3, base + 0.1),
+        (0.9, base + 0.2),
+    ]
     film.blend(film.shape(pool, 0.009) * np.clip(field * 5, 0, 1), 0.68)
 
 
 def _device(film: Canvas, chest: Chest) -> None:
     if chest.device == "pacemaker":
         film.add(film.strokes([[(0.3, 0.24), (0.42, 0.22), (0.5, 0.35), (0.47, 0.52), (0.33, 0.62)]], 0.008, 0.002), 0.45)
-        film.blend(film.oval(0.29, 0.25, 0.018, 0.05, 0.003, 0.45), 1.15)
+        film.blend(film.oval(0.29, 0.25, 0.018, 0.05, 0.003, turn=0.45), 1.15)
     elif chest.device == "central line":
         film.add(film.strokes([[(0.5, 0.0), (0.47, 0.2), (0.45, 0.42)]], 0.011, 0.002), 0.4)
     elif chest.device == "endotracheal tube":

@@ -70,7 +70,9 @@ def _lungs(chest: Chest, rng: np.random.Generator) -> str:
         )
     if chest.opacity or chest.nodule:
         return ""
-    return _one(rng, "The lungs are clear.", "No focal consolidation.", "No focal airspace opacity is seen.", "Lungs are without focal XXXX.")
+    return _one(
+        rng, "The lungs are clear.", "No focal consolidation.", "No focal airspace opacity is seen.", "Lungs are without focal XXXX."
+    )
 
 
 def _spots(chest: Chest, rng: np.random.Generator) -> list[str]:
@@ -92,7 +94,7 @@ def _spots(chest: Chest, rng: np.random.Generator) -> list[str]:
             _one(
                 rng,
                 f"There is a rounded nodule in the {where}.",
-                f"A 12 × 12 mm nodule projects over the {where}.",
+                f"A nodule of 12 ± 1 mm projects over the {where}.",
                 f"Well-defined nodular density in the {where}.",
                 f"Solitary pulmonary nodule in the {where}, not seen on XXXX.",
             )
@@ -136,7 +138,9 @@ def _fluid(side: Side, amount: float, rng: np.random.Generator) -> str:
 
 
 def _air(side: Side, rng: np.random.Generator) -> str:
-    return _one(rng, f"There is a {side} pneumothorax.", f"{side.capitalize()}-sided pneumothorax is present.", f"Pneumothorax on the {side}.")
+    return _one(
+        rng, f"There is a {side} pneumothorax.", f"{side.capitalize()}-sided pneumothorax is present.", f"Pneumothorax on the {side}."
+    )
 
 
 def _device(chest: Chest, rng: np.random.Generator) -> list[str]:

@@ -17,8 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Pil
 
-from medbench.builtin.twins.marker import MARKER, PICTURES, Marker, read_marker
+from medbench.builtin.datasets import CARDS
+from medbench.builtin.twins.marker import PICTURES, Marker, read_marker
 from medbench.errors import StorageError, UsageError
+from medbench.roots import MARKER
 from medbench.types import Struct
 
 GENERATOR = "1"
@@ -37,14 +39,15 @@ class Stamp(Struct):
     size: int
 
 
-def stamp(dataset: str, version: str, seed: int, size: int) -> Stamp:
-    """Return what is to be written, with the default size in place of 0.
+def stamp(dataset: str, seed: int, size: int) -> Stamp:
+    """Return what is to be written: the card's version, the default size in place of 0.
 
     Raises:
         UsageError: the size is negative.
     """
     if size < 0:
         raise UsageError(f"a twin of {size} test groups cannot be made", hint=f"a positive number, or 0 for {DEFAULT_SIZE}")
+    version = next(card.version for card in CARDS if card.name == dataset)
     return Stamp(dataset=dataset, version=version, seed=seed, size=size or DEFAULT_SIZE)
 
 
@@ -99,7 +102,7 @@ def write_jpeg(path: Path, grey: NDArray[np.uint8]) -> None:
 
 def write_png(path: Path, grey: NDArray[np.uint8]) -> None:
     """Write a grey picture of shape (height, width) as an 8-bit PNG with fixed settings."""
-    Pil.fromarray(grey).save(path, format="PNG", compress_level=4, optimize=False)
+    Pil.fromarray(grey).save(path, format="PNG", compress_level=2, optimize=False)
 
 
 def _refuse_foreign(root: Path, own: str) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from medbench.identity import digest
 from medbench.types import Pair
 from medbench_lexical.conventions import Texts, chosen, texts_of
-from medbench_lexical.ngrams import Counts, Order, count, matches
+from medbench_lexical.ngrams import Counts, Order, count
 from medbench_lexical.weighting import Array, Reduced, means
 
 SIGMA = 6.0
@@ -82,9 +82,8 @@ def _cosines(counts: Counts, order: Order) -> Array:
     idf = np.log(float(len(counts.hypothesis))) - np.log(np.maximum(1.0, frequency))
     weight = order.count * idf[order.gram]
     norm = np.sqrt(np.bincount(order.document, weight * weight, minlength=documents))
-    pairs = matches(counts, order)
-    ours, theirs = weight[pairs.hypothesis], weight[pairs.reference]
-    dot = np.bincount(order.document[pairs.reference], np.minimum(ours, theirs) * theirs, minlength=documents)
+    ours, theirs = weight[order.ours], weight[order.theirs]
+    dot = np.bincount(order.document[order.theirs], np.minimum(ours, theirs) * theirs, minlength=documents)
     both = norm * norm[counts.hypothesis[counts.sample]]
     return np.divide(dot, both, out=np.zeros(documents), where=both != 0)
 

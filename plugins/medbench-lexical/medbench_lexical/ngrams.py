@@ -21,6 +21,10 @@ class Order(NamedTuple):
     gram: Ints
     document: Ints
     count: Ints
+    ours: Ints
+    """Entries of predictions that share their n-gram with a reference of the sample, once for each such reference …"""
+    theirs: Ints
+    """… and the entries of those references."""
 
 
 class Counts(NamedTuple):
@@ -35,14 +39,6 @@ class Counts(NamedTuple):
     orders: tuple[Order, ...]
 
 
-class Matches(NamedTuple):
-    """Entries of an order that hold the same n-gram for a prediction and for one of its references."""
-
-    hypothesis: Ints
-    reference: Ints
-    """Indices into the order's arrays."""
-
-
 @lru_cache(maxsize=1)
 def count(texts: Texts) -> Counts:
     """Count the n-grams of orders 1 to 4.
@@ -51,20 +47,20 @@ def count(texts: Texts) -> Counts:
     """
     sizes = np.array([1 + len(references) for references in texts.references], dtype=np.int64)
     words = [text.split() for sample in zip(texts.hypotheses, texts.references, strict=True) for text in (sample[0], *sample[1])]
-    tokens, length = numbered(words)
+    tokens = numbered(list(chain.from_iterable(words)))
+    length = np.fromiter(map(len, words), dtype=np.int64, count=len(words))
     sample = np.repeat(np.arange(len(sizes)), sizes)
-    return Counts(sample, np.cumsum(sizes) - sizes, length, tuple(_orders(tokens, length)))
+    hypothesis = np.cumsum(sizes) - sizes
+    return Counts(sample, hypothesis, length, tuple(_orders(tokens, length, sample, hypothesis)))
 
 
-def numbered(documents: Sequence[Sequence[Any]]) -> tuple[Ints, Ints]:
-    """Return all tokens as numbers, documents one after another, and the length of each document."""
-    flat = list(chain.from_iterable(documents))
-    number = {token: index for index, token in enumerate(dict.fromkeys(flat))}
-    tokens = np.fromiter(map(number.__getitem__, flat), dtype=np.int64, count=len(flat))
-    return tokens, np.fromiter(map(len, documents), dtype=np.int64, count=len(documents))
+def numbered(tokens: Sequence[Any]) -> Ints:
+    """Return each token's number; equal tokens have equal numbers, in the order in which they first occur."""
+    number = {token: index for index, token in enumerate(dict.fromkeys(tokens))}
+    return np.fromiter(map(number.__getitem__, tokens), dtype=np.int64, count=len(tokens))
 
 
-def _orders(tokens: Ints, length: Ints) -> Iterator[Order]:
+def _orders(tokens: Ints, length: Ints, sample: Ints, hypothesis: Ints) -> Iterator[Order]:
     document = np.repeat(np.arange(len(length)), length)
     end = np.repeat(np.cumsum(length), length)
     start = np.arange(len(tokens))
@@ -75,15 +71,16 @@ def _orders(tokens: Ints, length: Ints) -> Iterator[Order]:
             inside = start + order <= end[start] if len(start) else np.zeros(0, dtype=bool)
             start, gram = start[inside], gram[inside]
             gram = gram * vocabulary + tokens[start + order - 1]
-        gram, made = _grouped(gram, document[start])
-        yield made
+        gram, entries = _grouped(gram, document[start])
+        owner = sample[entries[1]]
+        yield Order(*entries, *_matches(entries[0], owner, hypothesis[owner] == entries[1]))
 
 
-def _grouped(key: Ints, document: Ints) -> tuple[Ints, Order]:
-    """Return consecutive numbers for the keys, and the entries of the order."""
+def _grouped(key: Ints, document: Ints) -> tuple[Ints, tuple[Ints, Ints, Ints]]:
+    """Return consecutive numbers for the keys; and gram, document and count of each entry."""
     size = len(key)
     if size == 0:
-        return key, Order(key, document, key)
+        return key, (key, document, key)
     if int(key.max()) < (1 << 62) // size:
         # Sorting values that carry their position is several times faster than sorting positions by value.
         packed = np.sort(key * size + np.arange(size))
@@ -96,31 +93,30 @@ def _grouped(key: Ints, document: Ints) -> tuple[Ints, Order]:
     number = np.cumsum(new_gram) - 1
     back = np.empty(size, dtype=np.int64)
     back[position] = number
-    return back, Order(number[first], owner[first], np.diff(np.r_[first, size]))
+    return back, (number[first], owner[first], np.diff(np.r_[first, size]))
 
 
-def matches(counts: Counts, order: Order) -> Matches:
-    """Return the pairs of entries in which a prediction shares an n-gram with one of its references."""
-    sample = counts.sample[order.document]
-    candidates = np.flatnonzero(counts.hypothesis[sample] == order.document)
-    pairs = []
-    for distance in range(1, len(order.gram)):
-        candidates = candidates[candidates + distance < len(order.gram)]
+def _matches(gram: Ints, sample: Ints, ours: np.ndarray[Any, np.dtype[np.bool_]]) -> tuple[Ints, Ints]:
+    """Return the pairs of entries in which a prediction shares an n-gram with one of its references.
+
+    Within an n-gram's entries a sample's prediction is followed by those of its references that have it.
+    """
+    found = [np.zeros((2, 0), dtype=np.int64)]
+    candidates = np.flatnonzero(ours)
+    distance = 1
+    while len(candidates):
+        candidates = candidates[candidates + distance < len(gram)]
         other = candidates + distance
-        same = (order.gram[other] == order.gram[candidates]) & (sample[other] == sample[candidates])
-        candidates = candidates[same]
-        if len(candidates) == 0:
-            break
-        pairs.append((candidates, candidates + distance))
-    if not pairs:
-        return Matches(candidates[:0], candidates[:0])
-    return Matches(*(np.concatenate(side) for side in zip(*pairs, strict=True)))
+        candidates = candidates[(gram[other] == gram[candidates]) & (sample[other] == sample[candidates])]
+        found.append(np.stack((candidates, candidates + distance)))
+        distance += 1
+    ours_at, theirs_at = np.concatenate(found, axis=1)
+    return ours_at, theirs_at
 
 
 def clipped(counts: Counts, order: Order) -> Ints:
     """Return, per sample, how many n-grams of the prediction occur in a reference, none more often than in that reference."""
-    pairs = matches(counts, order)
     best = np.zeros(len(order.gram), dtype=np.int64)
-    np.maximum.at(best, pairs.hypothesis, order.count[pairs.reference])
+    np.maximum.at(best, order.ours, order.count[order.theirs])
     taken = np.minimum(order.count, best)
     return np.bincount(counts.sample[order.document], taken, minlength=len(counts.hypothesis)).astype(np.int64)

@@ -58,33 +58,34 @@ def scores(texts: Texts) -> Array:
     sizes = np.array([len(references) for references in texts.references], dtype=np.int64)
     if len(sizes) == 0:
         return np.zeros(0)
-    references = [text.split(" ") for sample in texts.references for text in sample]
-    hypotheses = [text.split(" ") for text in texts.hypotheses]
-    common = common_lengths(hypotheses, references, sizes)
-    precision = np.maximum.reduceat(common / np.repeat([len(words) for words in hypotheses], sizes), np.cumsum(sizes) - sizes)
-    recall = np.maximum.reduceat(common / np.array([len(words) for words in references]), np.cumsum(sizes) - sizes)
+    references = [text for sample in texts.references for text in sample]
+    common = common_lengths(texts.hypotheses, references, sizes)
+    ours, theirs = (np.array([1 + text.count(" ") for text in side]) for side in (texts.hypotheses, references))
+    precision = np.maximum.reduceat(common / np.repeat(ours, sizes), np.cumsum(sizes) - sizes)
+    recall = np.maximum.reduceat(common / theirs, np.cumsum(sizes) - sizes)
     made = np.zeros(len(sizes))
     top = (1 + BETA**2) * precision * recall
     np.divide(top, recall + BETA**2 * precision, out=made, where=(precision != 0) & (recall != 0))
     return made
 
 
-def common_lengths(hypotheses: Sequence[Sequence[str]], references: Sequence[Sequence[str]], sizes: Any) -> Any:
+def common_lengths(hypotheses: Sequence[str], references: Sequence[str], sizes: Any) -> Any:
     """Return the length of the longest common subsequence of each reference and its prediction, shape (references,).
 
-    `sizes` tells how many references each prediction has; those of the first prediction come first.
+    Tokens are what stands between single spaces. `sizes` tells how many references each prediction has; those of the first
+    prediction come first.
     """
-    coded = as_strings([*hypotheses, *references])
+    coded = coded_texts([*hypotheses, *references])
     ours = [coded[index] for index in np.repeat(np.arange(len(hypotheses)), sizes).tolist()]
     return process.cpdist(ours, coded[len(hypotheses) :], scorer=LCSseq.similarity, dtype=np.int64)
 
 
-def as_strings(documents: Sequence[Sequence[str]]) -> list[Any]:
-    """Return each document as a string of one character per token (of numbers, should Unicode be too small for the tokens)."""
-    tokens, length = numbered(documents)
-    bounds = pairwise([0, *accumulate(length.tolist())])
+def coded_texts(texts: Sequence[str]) -> list[Any]:
+    """Return each text with one character for each token (a list of numbers, should Unicode be too small for the tokens)."""
+    tokens = numbered(" ".join(texts).split(" "))
+    bounds = pairwise(accumulate((1 + text.count(" ") for text in texts), initial=0))
     if int(tokens.max(initial=0)) >= _CHARACTERS:
         flat = tokens.tolist()
         return [flat[start:end] for start, end in bounds]
-    text = tokens.astype("<u4").tobytes().decode("utf-32-le", "surrogatepass")
-    return [text[start:end] for start, end in bounds]
+    coded = tokens.astype("<u4").tobytes().decode("utf-32-le", "surrogatepass")
+    return [coded[start:end] for start, end in bounds]

@@ -1,0 +1,42 @@
+# Each target does all the set-up it needs: Python 3.11+ and make are enough.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PLUGINS := $(sort $(dir $(wildcard plugins/*/pyproject.toml)))
+STAMP := $(VENV)/.installed
+
+.PHONY: setup demo test lint fix bench clean
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt $(wildcard plugins/*/pyproject.toml)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "medbench needs Python 3.11 or newer; name one with PYTHON=…")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m uv --version >/dev/null 2>&1 || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@$(BIN)/python -m uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --group dev -e '.[parquet]' $(addprefix -e ,$(PLUGINS))
+	@touch $@
+
+demo: $(STAMP)  ## the main job on a synthetic twin: three baselines, one table
+	$(BIN)/medbench run --task vqa-rad --model majority --data twin --quiet
+	$(BIN)/medbench run --task vqa-rad --model random-answer --data twin --quiet
+	$(BIN)/medbench run --task vqa-rad --model nearest-neighbour --data twin
+	$(BIN)/medbench leaderboard show vqa-rad
+
+test: $(STAMP)  ## the whole test suite, offline
+	$(BIN)/python -m pytest -n auto $(ARGS)
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+fix: $(STAMP)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(STAMP)  ## make bench ONLY=name
+	$(BIN)/python -m bench $(if $(ONLY),--only $(ONLY))
+
+clean:
+	rm -rf $(VENV) dist runs bench.json .mypy_cache .pytest_cache .ruff_cache .hypothesis

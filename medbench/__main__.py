@@ -1,0 +1,7 @@
+"""`python -m medbench`."""
+
+from __future__ import annotations
+
+from medbench.cli.main import main
+
+main()

@@ -1,0 +1,102 @@
+"""`medbench leaderboard`: tables over the records of many runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from medbench.cli import common
+from medbench.errors import UsageError
+
+if TYPE_CHECKING:
+    from medbench.leaderboard.table import Board
+
+app = typer.Typer(no_args_is_help=True, help="Tables over the records of many runs.")
+
+
+@app.callback()
+def group() -> None:
+    """Tables over the records of many runs."""
+
+
+@app.command("show")
+def show(
+    task: Annotated[str, typer.Argument(help="Task name; default: every task that has runs.", show_default=False)] = "",
+    *,
+    runs_dir: common.RunsDir = "runs",
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown.")] = False,
+    json: common.Json = False,
+) -> None:
+    """Show one row per run, best first, every value with its interval and coverage."""
+    from medbench.leaderboard.table import to_markdown
+
+    boards = _boards(task, Path(runs_dir))
+    if json:
+        common.print_json(boards)
+    elif markdown:
+        typer.echo("\n".join(to_markdown(board) for board in boards), nl=False)
+    else:
+        for board in boards:
+            _print(board)
+
+
+def _boards(task: str, runs_dir: Path) -> list[Board]:
+    from medbench.errors import DataError
+    from medbench.leaderboard.table import build_board
+    from medbench.registry import load_registry
+    from medbench.runs import all_runs
+    from medbench.tasks import get_task
+
+    registry = load_registry()
+    records = []
+    for folder in all_runs(runs_dir):
+        try:
+            records.append(folder.read_record())
+        except DataError:
+            continue  # an interrupted run has no record yet; `medbench runs` lists it
+    names = [task] if task else sorted({record.task for record in records})
+    if not records or (task and task not in {record.task for record in records}):
+        if task:
+            get_task(task, registry)  # an unknown name is the likelier mistake
+        raise UsageError(f"no finished run{f' of {task}' if task else ''} in {runs_dir}", hint="medbench runs, or --runs-dir DIR")
+    boards = []
+    for name in names:
+        found = get_task(name, registry)
+        boards.append(build_board(found, records, _headings(found, registry)))
+    return boards
+
+
+def _headings(task: object, registry: object) -> dict[str, str]:
+    """Return the scores that may become columns: each metric's primary one first, then the others."""
+    from medbench.cards import MetricCard
+    from medbench.registry import Registry
+    from medbench.tasks import Task
+
+    assert isinstance(task, Task)
+    assert isinstance(registry, Registry)
+    known = set(registry.names(MetricCard))
+    cards = [registry.get(MetricCard, name) for name in task.metrics if name in known]
+    scores = [(card.name, name, facts) for card in cards for name, facts in card.scores.items() if not name.endswith("*")]
+    ordered = [s for s in scores if s[2].primary] + [s for s in scores if not s[2].primary]
+    return {f"{metric}/{name}": facts.label or name for metric, name, facts in ordered}
+
+
+def _print(board: Board) -> None:
+    from medbench.cli.tables import console, table
+    from medbench.leaderboard.table import cell
+    from medbench.report.cells import number
+
+    out = console()
+    out.print(f"{board.task} · {board.title}", soft_wrap=True)
+    out.print(" · ".join(part for part in (board.convention, board.data) if part), soft_wrap=True)
+    print()
+    heads = ["system", *board.columns.values(), "scored", "empty %", "notes"]
+    rows = [[r.system, *(cell(r.scores.get(c)) for c in board.columns), r.coverage, r.empty, ", ".join(r.marks)] for r in board.rows]
+    out.print(table(heads, rows))
+    if board.published:
+        print("\nreported elsewhere, not reproduced here (other conventions)")
+        for one in board.published:
+            out.print(f"  {one.system}, {one.metric}: {number(one.value, 'fraction')}  {one.source}", soft_wrap=True)
+    print()

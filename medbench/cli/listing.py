@@ -1,0 +1,76 @@
+"""`medbench list`: what there is, without importing any of it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from medbench.cli import common
+
+app = typer.Typer(no_args_is_help=True, help="List tasks, models, metrics or datasets.")
+
+
+def _print(heads: list[str], rows: list[list[str]], *, json: bool) -> None:
+    """Print rows as a table, or as JSON objects."""
+    if json:
+        common.print_json([dict(zip(heads, row, strict=True)) for row in rows])
+        return
+    from medbench.cli.tables import console, table
+
+    console().print(table(heads, rows))
+
+
+@app.command("tasks")
+def tasks(*, json: common.Json = False) -> None:
+    """List the tasks."""
+    from medbench.registry import load_registry
+    from medbench.tasks import read_task, task_files
+
+    rows = []
+    for name, claims in task_files(load_registry()).items():
+        for plugin, path in claims:
+            task = read_task(path)
+            rows.append([name if len(claims) == 1 else f"{plugin}/{name}", task.dataset, " ".join(task.protocol), task.title])
+    _print(["task", "dataset", "protocol", "title"], rows, json=json)
+
+
+@app.command("models")
+def models(
+    *, can: Annotated[str, typer.Option("--can", help="Only models that generate, classify, embed, synthesize, ground.")] = "", json: common.Json = False
+) -> None:
+    """List the models."""
+    from medbench.cards import ModelCard
+
+    rows = [[name, plugin, " ".join(card.can), card.kind, card.title] for name, plugin, card in _cards(ModelCard) if not can or can in card.can]
+    _print(["model", "plugin", "can", "kind", "title"], rows, json=json)
+
+
+@app.command("metrics")
+def metrics(*, json: common.Json = False) -> None:
+    """List the metrics."""
+    from medbench.cards import MetricCard
+
+    rows = [
+        [name, plugin, " ".join(card.takes), " ".join(f"{family}=" for family in card.conventions), card.title]
+        for name, plugin, card in _cards(MetricCard)
+    ]
+    _print(["metric", "plugin", "takes", "conventions", "title"], rows, json=json)
+
+
+@app.command("datasets")
+def datasets(*, json: common.Json = False) -> None:
+    """List the datasets."""
+    from medbench.cards import ReaderCard
+
+    rows = [[name, plugin, card.access, card.licence, "yes" if card.twin else "", card.title] for name, plugin, card in _cards(ReaderCard)]
+    _print(["dataset", "plugin", "access", "licence", "twin", "title"], rows, json=json)
+
+
+def _cards(kind: Any) -> list[tuple[str, str, Any]]:
+    """Return (name as typed, plugin, card) of a kind; a name that two packages claim is shown with its package."""
+    from medbench.registry import load_registry
+
+    entries = load_registry().entries(kind)
+    claimed = [entry.card.name for entry in entries]
+    return [(e.card.name if claimed.count(e.card.name) == 1 else f"{e.plugin}/{e.card.name}", e.plugin, e.card) for e in entries]

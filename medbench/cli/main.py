@@ -1,0 +1,108 @@
+"""The app, its verbs, and the one place where errors become messages and exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated, NoReturn
+
+import typer
+
+from medbench.cli import leaderboard, listing, plugins, run, runs, samples, score, show, twin
+from medbench.errors import MedbenchError, PlanError, suggestion
+
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="medbench",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Benchmark multimodal medical models: every number with its interval, its n and the named convention it was computed under.",
+    epilog="Start here: medbench run --task vqa-rad --model majority --data twin",
+)
+app.command("run")(run.run)
+app.command("score")(score.score)
+app.add_typer(listing.app, name="list")
+app.add_typer(show.app, name="show")
+app.command("runs")(runs.runs)
+app.command("samples")(samples.samples)
+app.add_typer(leaderboard.app, name="leaderboard")
+app.command("twin")(twin.twin)
+app.command("plugins")(plugins.plugins)
+
+_UsageError: type[Exception] = typer.BadParameter.__bases__[0]
+_ClickError: type[Exception] = _UsageError.__bases__[0]
+
+
+@app.callback()
+def options(
+    *,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)] = False,
+) -> None:
+    """Benchmark multimodal medical models: every number with its interval, its n and the named convention it was computed under."""
+    if version:
+        import medbench
+
+        typer.echo(f"medbench {medbench.__version__}")
+        raise typer.Exit
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run the command line and exit with the code that says how it went."""
+    sys.exit(run_app(arguments))
+
+
+def run_app(arguments: list[str] | None = None) -> int:
+    """Run the command line and return the exit code: 0 done, 2 cannot be carried out, 3 with failed samples, 130 interrupted."""
+    try:
+        code = app(arguments, standalone_mode=False, prog_name="medbench")
+    except MedbenchError as error:
+        say(error)
+        return error.exit_code
+    except typer.Exit as done:
+        return done.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        print("interrupted: what was done is kept, the same command goes on", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # the reader of our output went away (head, less): nothing to say, and nothing more to write
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except _ClickError as error:
+        _say_usage(error)
+        return 2
+    return code if isinstance(code, int) else 0
+
+
+def say(error: MedbenchError) -> None:
+    """Print what is wrong and what would help."""
+    problems = error.problems if isinstance(error, PlanError) else ()
+    if len(problems) > 1:
+        print(f"error: {error.message}", file=sys.stderr)
+        for problem in problems:
+            print(f"  {problem.message}", file=sys.stderr)
+            for line in problem.hint.splitlines():
+                print(f"      {line}", file=sys.stderr)
+        return
+    message, hint = (problems[0].message, problems[0].hint) if problems else (error.message, error.hint)
+    print(f"error: {message}", file=sys.stderr)
+    for number, line in enumerate(hint.splitlines()):
+        print(f"{'hint:' if not number else '     '}  {line}", file=sys.stderr)
+
+
+def _say_usage(error: Exception) -> None:
+    """Print a mistake on the command line itself in one line, with the nearest names."""
+    message = getattr(error, "message", None) or str(error)
+    near = getattr(error, "possibilities", None) or ()
+    name = getattr(error, "option_name", "")
+    context = getattr(error, "ctx", None)
+    if name and not near and context is not None:
+        near = [option for parameter in context.command.params for option in parameter.opts]
+        hint = suggestion(name, near)
+    else:
+        hint = f"did you mean {' or '.join(near)}?" if near else ""
+    where = f" {context.command_path.removeprefix('medbench').strip()}".rstrip() if context else ""
+    print(f"error: {message[:1].lower()}{message[1:]}", file=sys.stderr)
+    print(f"hint:  {hint + '   ' if hint else ''}(medbench{where} --help)", file=sys.stderr)

@@ -1,0 +1,105 @@
+"""Progress with a rate and a time left: a bar on a terminal, plain lines in a log."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+from typing import Any
+
+from medbench.events import Progress
+
+LOG_SECONDS = 10.0
+"""A log gets a line per stage so often, and one at its end."""
+DRAW_SECONDS = 0.05
+
+
+class Progressing:
+    """Shows the stages of a run on standard error, so that standard output stays the result."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
+        self._bar: Any = None
+        self._tasks: dict[str, Any] = {}
+        self._started: dict[str, tuple[float, int]] = {}
+        self._shown: dict[str, float] = {}
+        self._terminal = sys.stderr.isatty() and not quiet
+
+    def __enter__(self) -> Progressing:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def note(self, text: str, *, to_stdout: bool) -> None:
+        """Say a fact once."""
+        if self._quiet:
+            return
+        line = f"{'note':<14} {text}"
+        if self._bar is not None:
+            self._bar.console.print(line, soft_wrap=True, markup=False, highlight=False)
+        else:
+            print(line, file=sys.stdout if to_stdout else sys.stderr, flush=True)
+
+    def show(self, event: Progress) -> None:
+        """Show how far a stage is."""
+        if self._quiet or not event.total:
+            return
+        now = time.monotonic()
+        first = event.stage not in self._started
+        if first:
+            self._started[event.stage] = (now, event.done)
+        ended = event.done >= event.total
+        every = DRAW_SECONDS if self._terminal else LOG_SECONDS
+        if not first and not ended and now - self._shown.get(event.stage, 0.0) < every:
+            return
+        if first and not self._terminal and not ended:
+            self._shown[event.stage] = now
+            return
+        self._shown[event.stage] = now
+        if self._terminal:
+            self._draw(event)
+        else:
+            self._log(event, now)
+
+    def _log(self, event: Progress, now: float) -> None:
+        began, already = self._started[event.stage]
+        taken, new = now - began, event.done - already
+        rate = new / taken if taken > 0 and new > 0 else 0.0
+        parts = [f"{event.done:,}/{event.total:,}"]
+        if rate and event.stage == "predict":
+            parts.append(f"{rate:,.1f}/s")
+            if event.done < event.total:
+                parts.append(f"{(event.total - event.done) / rate:,.0f} s left")
+        if event.stage == "predict":
+            parts.append(f"{event.failed:,} failed")
+        elif event.done >= event.total:
+            parts = [f"{taken:.1f} s"]
+        print(f"{event.stage:<14} {' · '.join(parts)}", file=sys.stderr, flush=True)
+
+    def _draw(self, event: Progress) -> None:
+        if self._bar is None:
+            self._bar = _bar()
+            self._bar.start()
+        if event.stage not in self._tasks:
+            self._tasks[event.stage] = self._bar.add_task(event.stage, total=event.total, failed=0, completed=event.done)
+        self._bar.update(self._tasks[event.stage], completed=event.done, total=event.total, failed=event.failed)
+
+
+def _bar() -> Any:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.text import Text
+
+    class Rate(TextColumn):
+        def __init__(self) -> None:
+            super().__init__("")
+
+        def render(self, task: Any) -> Text:
+            speed = f"{task.speed:,.1f}/s" if task.speed else ""
+            failed = f" · {task.fields['failed']} failed" if task.fields["failed"] else ""
+            return Text(f"{speed}{failed}")
+
+    columns = (TextColumn("{task.description:<14}"), BarColumn(28), MofNCompleteColumn(), Rate(), TimeRemainingColumn())
+    return Progress(*columns, console=Console(stderr=True))

@@ -1,0 +1,77 @@
+"""`medbench run`: a model on a task."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from medbench.cli import common
+
+
+def run(
+    *,
+    task: common.Task,
+    model: Annotated[str, typer.Option("--model", help="Model name (medbench list models).")],
+    data: common.Data = None,
+    split: common.Split = None,
+    variant: common.Variant = None,
+    protocol: common.Protocol = None,
+    param: Annotated[list[str] | None, typer.Option("--param", help="key=value for the protocol.")] = None,
+    images: Annotated[str, typer.Option("--images", help="true, blank, shuffled: control conditions, separated by commas.")] = "true",
+    limit: common.Limit = None,
+    seed: Annotated[int, typer.Option("--seed", help="The one seed behind fitting, sampling and intervals.")] = 0,
+    batch_size: Annotated[int | None, typer.Option("--batch-size", help="Default: the model's.", show_default=False)] = None,
+    device: Annotated[str | None, typer.Option("--device", help="cpu, cuda, cuda:1 …", show_default=False)] = None,
+    model_option: Annotated[list[str] | None, typer.Option("--model-option", help="key=value for the model.")] = None,
+    metric: common.Metric = None,
+    metric_option: common.MetricOption = None,
+    convention: common.Convention = None,
+    by: common.By = None,
+    judge: common.Judge = "",
+    judge_option: common.JudgeOption = None,
+    executor: Annotated[str, typer.Option("--executor", help="Where the model runs.")] = "local",
+    shard: Annotated[str, typer.Option("--shard", help="part/parts: answer this part of the requests only.", show_default=False)] = "",
+    runs_dir: common.RunsDir = "runs",
+    fresh: Annotated[bool, typer.Option("--fresh", help="Ask for every output again.")] = False,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Ask again for whatever failed.")] = False,
+    permission: common.Permission = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and every problem; carry nothing out.")] = False,
+    json: common.Json = False,
+    quiet: common.Quiet = False,
+) -> None:
+    """Run a model on a task, and print its scores with intervals.
+
+    The same command again does only what is missing. Exit code 3: finished, but some samples failed or could not be scored.
+    """
+    from medbench.cli import screen
+    from medbench.options import RunOptions, pairs
+
+    options = RunOptions(
+        task=task,
+        model=model,
+        data=data,
+        split=split,
+        variant=variant,
+        protocol=protocol,
+        params=pairs(param or (), "--param"),
+        images=common.names([images]),
+        limit=limit,
+        seed=seed,
+        batch_size=batch_size,
+        device=device,
+        model_options=pairs(model_option or (), "--model-option"),
+        metrics=common.names(metric),
+        metric_options=pairs(metric_option or (), "--metric-option"),
+        conventions=common.names(convention),
+        by=common.names(by),
+        judge=judge,
+        judge_options=pairs(judge_option or (), "--judge-option"),
+        executor=executor,
+        shard=shard,
+        runs_dir=runs_dir,
+        fresh=fresh,
+        retry_failed=retry_failed,
+        permission=permission,
+    )
+    screen.carry_out_run(options, dry_run=dry_run, as_json=json, quiet=quiet)

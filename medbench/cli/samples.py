@@ -1,0 +1,122 @@
+"""`medbench samples`: the per-sample table of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from medbench.cli import common
+from medbench.errors import UsageError, suggestion
+
+if TYPE_CHECKING:
+    from medbench.report.samples import SampleRow
+
+ON_SCREEN = 20
+
+
+def samples(
+    run: Annotated[str, typer.Argument(help="A run's folder, fingerprint or task/model.")],
+    *,
+    failed: Annotated[bool, typer.Option("--failed", help="Only samples that failed.")] = False,
+    show: Annotated[str, typer.Option("--show", help="Everything about the sample with this id.", show_default=False)] = "",
+    csv: Annotated[Path | None, typer.Option("--csv", help="Write all rows to this CSV file.", show_default=False)] = None,
+    parquet: Annotated[Path | None, typer.Option("--parquet", help="Write all rows to this Parquet file.", show_default=False)] = None,
+    include_data: Annotated[bool, typer.Option("--include-data", help="Write texts of data under an agreement into the file, too.")] = False,
+    all_: Annotated[bool, typer.Option("--all", help=f"Print all rows, not the first {ON_SCREEN}.")] = False,
+    runs_dir: common.RunsDir = "runs",
+    json: common.Json = False,
+) -> None:
+    """Show what was asked, answered and expected, sample by sample, with each sample's own scores."""
+    from medbench.registry import load_registry
+    from medbench.report.samples import GUARDED, columns, sample_rows
+    from medbench.runs import find_run
+
+    folder = find_run(run, Path(runs_dir))
+    rows = [row for row in sample_rows(folder, load_registry()) if not failed or row.status.startswith("failed")]
+    private = folder.read_record().data.access in GUARDED and not include_data
+    if show:
+        _show(rows, show, json=json)
+        return
+    if csv or parquet:
+        names, flat = columns(rows, private=private)
+        if csv:
+            _write_csv(csv, names, flat)
+        if parquet:
+            _write_parquet(parquet, names, flat)
+        left_out = " (texts left out: data under an agreement; --include-data writes them)" if private else ""
+        print(f"{len(flat)} rows written to {csv or parquet}{left_out}")
+        return
+    if json:
+        common.print_json(rows)
+        return
+    _print(rows if all_ else rows[:ON_SCREEN], len(rows))
+
+
+def _print(rows: list[SampleRow], total: int) -> None:
+    from medbench.cli.tables import console, table
+
+    conditions = any(row.condition for row in rows)
+    heads = ["id", *(["condition"] if conditions else []), "question", "prediction", "reference", "status"]
+    lines = [
+        [
+            row.id,
+            *([row.condition] if conditions else []),
+            _short(row.question, 28),
+            _short(row.prediction or row.error, 36),
+            _short(row.reference, 36),
+            row.status,
+        ]
+        for row in rows
+    ]
+    console().print(table(heads, lines))
+    if len(rows) < total:
+        print(f"{len(rows)} of {total} rows; --all prints all, --csv FILE writes them, --show ID shows one whole")
+
+
+def _short(text: str, width: int) -> str:
+    flat = " ".join(text.split())
+    return flat if len(flat) <= width else flat[: width - 1] + "…"
+
+
+def _show(rows: list[SampleRow], name: str, *, json: bool) -> None:
+    found = [row for row in rows if row.id == name]
+    if not found:
+        raise UsageError(f"no sample {name} in this run", hint=suggestion(name, {row.id for row in rows}))
+    if json:
+        common.print_json(found)
+        return
+    from medbench.cli.tables import console
+
+    out = console()
+    for row in found:
+        facts: dict[str, Any] = {f: getattr(row, f) for f in ("id", "group", "condition", "status", "error", "question", "prediction", "reference")}
+        facts |= {f"meta {key}": value for key, value in row.meta.items()}
+        facts |= {key: "–" if value is None else f"{value:.4g}" for key, value in row.scores.items()}
+        for key, value in facts.items():
+            if value != "":
+                out.print(f"{key:<22} {value}", soft_wrap=True)
+        print()
+
+
+def _write_csv(path: Path, names: list[str], rows: list[dict[str, Any]]) -> None:
+    import csv
+    import io
+
+    from medbench.files import write_whole
+
+    buffer = io.StringIO(newline="")
+    writer = csv.DictWriter(buffer, names, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_whole(path, buffer.getvalue().encode())
+
+
+def _write_parquet(path: Path, names: list[str], rows: list[dict[str, Any]]) -> None:
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError:
+        raise UsageError("--parquet needs pyarrow", hint="pip install 'medbench[parquet]', or --csv FILE") from None
+    pq.write_table(pa.table({name: [row[name] for row in rows] for name in names}), path)

@@ -1,0 +1,71 @@
+"""`medbench score`: a run that is there, or predictions that anybody made."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from medbench.cli import common
+
+
+def score(
+    run: Annotated[str, typer.Argument(help="A run's folder, fingerprint or task/model.", show_default=False)] = "",
+    *,
+    task: Annotated[str, typer.Option("--task", help="With --predictions: the task they are for.", show_default=False)] = "",
+    predictions: Annotated[
+        str, typer.Option("--predictions", help="JSONL, CSV, LLaVA answers or COCO results made by any tool.", show_default=False)
+    ] = "",
+    model: Annotated[str, typer.Option("--model", help="A name for what made the predictions; default: the file's.", show_default=False)] = "",
+    data: common.Data = None,
+    split: common.Split = None,
+    variant: common.Variant = None,
+    protocol: common.Protocol = None,
+    id_: Annotated[str, typer.Option("--id", help="The samples' other name that the file uses (qid).", show_default=False)] = "",
+    columns: Annotated[list[str] | None, typer.Option("--columns", help="ours=theirs: id=image,prob:Edema=prob_Edema", show_default=False)] = None,
+    limit: common.Limit = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="Seed of the intervals; default: the run's.", show_default=False)] = None,
+    metric: common.Metric = None,
+    metric_option: common.MetricOption = None,
+    convention: common.Convention = None,
+    by: common.By = None,
+    judge: common.Judge = "",
+    judge_option: common.JudgeOption = None,
+    runs_dir: common.RunsDir = "runs",
+    permission: common.Permission = "",
+    json: common.Json = False,
+    quiet: common.Quiet = False,
+) -> None:
+    """Score an existing run under other metrics or conventions, or a predictions file; no model is loaded.
+
+    Scores are added to the run's record, never overwritten. Samples without a prediction count as failed (exit code 3).
+    """
+    from medbench.cli import screen
+    from medbench.options import pairs
+    from medbench.registry import load_registry
+    from medbench.rescoring import ScoreOptions, score_events
+
+    options = ScoreOptions(
+        run=run,
+        task=task,
+        predictions=predictions,
+        model=model,
+        data=data,
+        split=split,
+        variant=variant,
+        protocol=protocol,
+        id=id_,
+        columns=pairs(common.names(columns), "--columns"),
+        limit=limit,
+        seed=seed,
+        metrics=common.names(metric),
+        metric_options=pairs(metric_option or (), "--metric-option"),
+        conventions=common.names(convention),
+        by=common.names(by),
+        judge=judge,
+        judge_options=pairs(judge_option or (), "--judge-option"),
+        runs_dir=runs_dir,
+        permission=permission,
+    )
+    registry = load_registry()
+    screen.carry_out(score_events(options, registry), registry, as_json=json, quiet=quiet)

@@ -1,0 +1,94 @@
+"""What a run looks like: a header of facts, progress, the table, and where everything is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import typer
+
+from medbench.cli.common import print_json
+from medbench.cli.progress import Progressing
+from medbench.cli.tables import console, print_header, print_scores
+from medbench.errors import PlanError
+from medbench.events import Event, Finished, Note, Planned, Progress, ShardDone
+from medbench.options import RunOptions
+from medbench.registry import Registry, load_registry
+
+FAILED_SAMPLES = 3
+
+
+def carry_out_run(options: RunOptions, *, dry_run: bool, as_json: bool, quiet: bool) -> None:
+    """Run, or only say what a run would be."""
+    registry = load_registry()
+    if dry_run:
+        show_plan(options, registry, as_json=as_json)
+        return
+    from medbench.api import run_events
+
+    carry_out(run_events(options, registry), registry, as_json=as_json, quiet=quiet)
+
+
+def carry_out(events: Iterator[Event], registry: Registry, *, as_json: bool, quiet: bool) -> None:
+    """Show events as they come, then the result; exit 3 when samples failed or could not be scored."""
+    header = not (as_json or quiet)
+    finished: Finished | None = None
+    with Progressing(quiet=quiet) as progressing:
+        for event in events:
+            if isinstance(event, Planned) and header:
+                print_header(event)
+            elif isinstance(event, Note):
+                progressing.note(event.text, to_stdout=header)
+            elif isinstance(event, Progress):
+                progressing.show(event)
+            elif isinstance(event, ShardDone):
+                print(f"shard {event.part}/{event.parts} is done: {event.done} of {event.total} outputs of the run are there")
+                print("when all shards are done, the same command without --shard scores the run")
+            elif isinstance(event, Finished):
+                finished = event
+    if finished is None:
+        return
+    record = finished.record
+    if as_json:
+        print_json(record)
+    else:
+        if header and not finished.asked and not finished.measured:
+            print(f"nothing to do: {record.n_predictions} of {record.n_predictions} outputs and all scores are there ({record.fingerprint})")
+        print_scores(record, registry, finished.folder)
+    if not record.complete:
+        raise typer.Exit(FAILED_SAMPLES)
+
+
+def show_plan(options: RunOptions, registry: Registry, *, as_json: bool) -> None:
+    """Print the plan and every problem; exit 2 where there is one."""
+    from medbench.api import plan_run
+    from medbench.report.cells import conventions
+
+    plan, problems = plan_run(options, registry)
+    if as_json:
+        print_json({"plan": plan, "problems": [{"message": p.message, "hint": p.hint} for p in problems]})
+        if problems:
+            raise typer.Exit(2)
+        return
+    if plan is not None:
+        out = console()
+        rows = {
+            "task": f"{plan.task.name}: {plan.task.title}",
+            "data": f"{plan.root or 'not found'} · {plan.split} split{f' · {plan.variant}' if plan.variant else ''} · {plan.reader.access}",
+            "model": f"{plan.model.name} {_listed(plan.model.options)}".strip() if plan.model else "",
+            "protocol": f"{plan.protocol.name} {_listed(plan.params)}",
+            "metrics": ", ".join(f"{m.card.name} {conventions(m.convention)}".strip() for m in plan.metrics),
+            "not computed": "; ".join(f"{name}: {why}" for name, why in plan.not_computed.items()),
+            "images": ", ".join(plan.images) if plan.images != ("true",) else "",
+            "seed": f"{plan.seed}{f' · limit {plan.limit}' if plan.limit else ''}",
+            "runs": plan.runs_dir,
+        }
+        for name, text in rows.items():
+            if text:
+                out.print(f"{name:<14} {text}", soft_wrap=True)
+    if problems:
+        raise PlanError(problems)
+    print("nothing speaks against it; without --dry-run it is carried out")
+
+
+def _listed(options: dict[str, object]) -> str:
+    return " ".join(f"{name}={value}" for name, value in options.items())

@@ -1,0 +1,132 @@
+"""Tables of scores on a screen: 80 columns, the same in a log, colour only where words say it already."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from medbench.cards import MetricCard
+from medbench.errors import UsageError
+from medbench.events import Planned
+from medbench.record import Contrast, RunRecord, Score
+from medbench.registry import Registry
+from medbench.report import cells
+
+
+def console() -> Any:
+    """Return a console that prints text as it is: nothing a model wrote is taken for markup."""
+    from rich.console import Console
+
+    return Console(markup=False, highlight=False, emoji=False)
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> Any:
+    """Return a plain table: no frame, two spaces between columns."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    made = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1))
+    for index, head in enumerate(heads):
+        made.add_column(Text(head), justify="right" if index in right else "left", overflow="fold", no_wrap=index in right)
+    for row in rows:
+        made.add_row(*(Text(cell) for cell in row))
+    return made
+
+
+def print_header(event: Planned) -> None:
+    """Print what is evaluated on what, and where it goes."""
+    plan = event.plan
+    out = console()
+    synthetic = " · SYNTHETIC" if event.synthetic else f" · {plan.reader.licence}"
+    images = f" · {event.n_images:,} images" if event.n_images else ""
+    limited = f" · limit {plan.limit}" if plan.limit else ""
+    said = {plan.task.name: f"{event.n:,} samples{images} · {plan.split} split{limited}{synthetic}"}
+    if plan.model:
+        options = " ".join(f"{name}={value}" for name, value in plan.model.options.items())
+        said[plan.model.name] = " · ".join(part for part in (plan.model.card.title, options) if part)
+    used = {f"{family}={name.partition('@')[0]}": None for metric in plan.metrics for family, name in metric.convention.items()}
+    others = [
+        name.partition("@")[0]
+        for card in dict.fromkeys(metric.card.name for metric in plan.metrics)
+        for metric in [next(m for m in plan.metrics if m.card.name == card)]
+        for family, names in metric.card.conventions.items()
+        for name in names
+        if f"{family}={name.partition('@')[0]}" not in used
+    ]
+    if used:
+        also = f"  (also: {', '.join(dict.fromkeys(others))})" if others else ""
+        said["scoring"] = f"{' '.join(used)}{also}"
+    said["run"] = str(event.folder)
+    for name, text in said.items():
+        out.print(f"{name:<14} {text}", soft_wrap=True)
+
+
+def labels_of(registry: Registry, metric: str) -> dict[str, str]:
+    """Return what a table calls the scores of a metric."""
+    try:
+        card = registry.get(MetricCard, metric)
+    except UsageError:
+        return {}
+    return {name: facts.label for name, facts in card.scores.items() if facts.label}
+
+
+def print_scores(record: RunRecord, registry: Registry, folder: Path) -> None:
+    """Print every score of a record with interval, coverage and rate of empty outputs, and what stands behind them."""
+    out = console()
+    for convention, scores in _grouped(record.scores).items():
+        print()
+        heads = [convention or "score", "value", "95 % interval", "scored", "empty %"]
+        labels = {metric: labels_of(registry, metric) for metric in {score.metric for score in scores}}
+        several = len(labels) > 1
+        rows = [_row(score, labels[score.metric], several=several) for score in scores]
+        out.print(table(heads, rows, right=(1, 3, 4)))
+        for note in dict.fromkeys(cells.failure_note(score) for score in scores):
+            if note:
+                out.print(note, soft_wrap=True)
+    if record.contrasts:
+        print()
+        rows = [_contrast(c, labels_of(registry, c.metric)) for c in record.contrasts if not c.name.startswith("type:")]
+        out.print(table(["paired difference", "", "value", "95 % interval"], rows, right=(2,)))
+    _print_foot(record, folder)
+
+
+def _print_foot(record: RunRecord, folder: Path) -> None:
+    out = console()
+    print()
+    for name, why in record.not_computed.items():
+        out.print(f"not computed   {name}: {why}", soft_wrap=True)
+    answered = record.n_predictions - record.n_failed
+    method = next((score.method for score in record.scores if score.method), "")
+    parts = [f"coverage {answered:,}/{record.n_predictions:,}", f"empty {record.n_empty:,}", f"intervals: {method}" if method else ""]
+    out.print(" · ".join(part for part in parts if part), soft_wrap=True)
+    if record.data.synthetic:
+        print("SYNTHETIC data: these numbers say nothing about any patient and can enter no board")
+    if record.n_failed:
+        print(f"{record.n_failed:,} failed: medbench samples {folder} --failed")
+    out.print(f"run            {folder}", soft_wrap=True)
+
+
+def _grouped(scores: Sequence[Score]) -> dict[str, list[Score]]:
+    """Return convention and condition in words -> scores, in the record's order."""
+    made: dict[str, list[Score]] = {}
+    for score in scores:
+        name = " · ".join(part for part in (cells.conventions(score.convention), cells.conditions(score)) if part)
+        made.setdefault(name, []).append(score)
+    return made
+
+
+def _row(score: Score, labels: dict[str, str], *, several: bool) -> list[str]:
+    name = cells.label(score, labels)
+    indent = "  " if not several and score.name not in {"overall"} and "overall" in labels else ""
+    return [f"{indent}{name}", cells.value_cell(score), cells.interval_cell(score), cells.coverage_cell(score), cells.empty_cell(score)]
+
+
+def _contrast(contrast: Contrast, labels: dict[str, str]) -> list[str]:
+    return [
+        cells.label(contrast, labels),
+        f"{contrast.one} − {contrast.other}",
+        cells.number(contrast.difference, contrast.unit, signed=True),
+        cells.interval(contrast.low, contrast.high, contrast.unit, signed=True),
+    ]

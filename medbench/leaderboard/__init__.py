@@ -1,0 +1,3 @@
+"""Leaderboards: tables over the records of many runs."""
+
+from __future__ import annotations

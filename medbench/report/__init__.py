@@ -1,0 +1,3 @@
+"""Views of records that people look at."""
+
+from __future__ import annotations

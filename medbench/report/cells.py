@@ -1,0 +1,86 @@
+"""How numbers are written: the same rounding from the same record on every screen, page and board."""
+
+from __future__ import annotations
+
+from medbench.record import Contrast, Score
+from medbench.types import as_text
+
+UNDEFINED = "–"
+
+
+def number(value: float | None, unit: str, *, signed: bool = False) -> str:
+    """Return a value as it is printed: per cent with one decimal for rates, three decimals otherwise.
+
+    >>> number(0.7412, "fraction"), number(1.2345, "score"), number(None, "score"), number(-0.129, "fraction", signed=True)
+    ('74.1', '1.234', '–', '−12.9')
+    """
+    if value is None:
+        return UNDEFINED
+    if unit == "count":
+        text = f"{value:+,.0f}" if signed else f"{value:,.0f}"
+    else:
+        shown = value * 100 if unit == "fraction" else value
+        digits = 1 if unit == "fraction" else 3
+        text = f"{shown:+.{digits}f}" if signed else f"{shown:.{digits}f}"
+    return text.replace("-", "−")
+
+
+def interval(low: float | None, high: float | None, unit: str, *, signed: bool = False) -> str:
+    """Return an interval as it is printed; empty where there is none.
+
+    >>> interval(0.6934, 0.7861, "fraction")
+    '[69.3, 78.6]'
+    """
+    if low is None or high is None:
+        return ""
+    return f"[{number(low, unit, signed=signed)}, {number(high, unit, signed=signed)}]"
+
+
+def value_cell(score: Score) -> str:
+    """Return a score's value, marked where not every sample is in it."""
+    return number(score.value, score.unit) + ("*" if score.coverage < 1.0 and score.value is not None else "")
+
+
+def interval_cell(score: Score) -> str:
+    """Return a score's interval, or why there is none."""
+    return interval(score.low, score.high, score.unit) or (score.note.partition(":")[2].strip() or score.note)
+
+
+def coverage_cell(score: Score) -> str:
+    """Return how many of the samples were scored: `451/451`."""
+    return f"{score.n:,}/{score.n + score.n_failed + score.n_unscored:,}"
+
+
+def empty_cell(score: Score) -> str:
+    """Return the rate of empty outputs among the scored samples, in per cent."""
+    return f"{100 * score.n_empty / score.n:.1f}" if score.n else UNDEFINED
+
+
+def label(score: Score | Contrast, labels: dict[str, str]) -> str:
+    """Return what a table calls a score; an arrow says that lower is better."""
+    name = labels.get(score.name) or score.name.replace(":", " ", 1)
+    lower = isinstance(score, Score) and score.higher_is_better is False
+    return f"{name} ↓" if lower else name
+
+
+def conditions(score: Score) -> str:
+    """Return condition and subgroup of a score in words; empty: all samples as they are."""
+    return " ".join(part for part in (as_text(score.condition), as_text(score.subgroup)) if part)
+
+
+def conventions(convention: dict[str, str]) -> str:
+    """Return the conventions of a score: `vqa=medbench@1`."""
+    return " ".join(f"{family}={name}" for family, name in sorted(convention.items()))
+
+
+def failure_note(score: Score) -> str:
+    """Say in words what a marked value leaves out; empty when it leaves out nothing."""
+    if score.coverage >= 1.0:
+        return ""
+    parts = []
+    if score.n_failed:
+        worst = f" (worst case {number(score.worst_case, score.unit)})" if score.worst_case is not None else ""
+        parts.append(f"{score.n_failed:,} failed{worst}")
+    if score.n_unscored:
+        parts.append(f"{score.n_unscored:,} unscored")
+    return f"* {' and '.join(parts)}, not in the value"

@@ -1,0 +1,146 @@
+"""METEOR 1.5 from the jar that COCOEvalCap ships: statistics once per sample, scores from them.
+
+Equal to COCOEvalCap (`-l en -norm`) to within rounding, corpus and samples alike. The jar is LGPL and is run, not linked.
+"""
+
+from __future__ import annotations
+
+import gzip
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from medbench.errors import PluginError
+from medbench.types import Pair
+from medbench_lexical.conventions import Texts, chosen, texts_of
+from medbench_lexical.java import bundled, java, run
+from medbench_lexical.paraphrases import filtered
+from medbench_lexical.ptb import one_line
+from medbench_lexical.weighting import Array, Reduced, sums
+
+JAR = "meteor/meteor-1.5.jar"
+STATISTICS = 23
+
+ALPHA, BETA, GAMMA, DELTA = 0.85, 0.2, 0.6, 0.75
+"""METEOR's English parameters: weight of recall, shape and size of the penalty, weight of content words."""
+MODULES = (1.0, 0.6, 0.8, 0.6)
+"""What a match counts: exact, stem, synonym, paraphrase."""
+
+_CHUNKS = 20
+
+
+class Meteor:
+    """METEOR of the corpus: precision, recall and fragmentation from statistics summed over samples.
+
+    That is not the mean of the samples' own scores, which `per_sample` gives. With several references the jar takes the one
+    that scores best. Two reports of four and three words, the second a word short of the first:
+
+    >>> from medbench.types import Sample, Text
+    >>> sample = Sample(id="1", group="1", split="test", references=("no pleural effusion",))
+    >>> rows = [[4, 3, 0, 0, 3, 3] + [0] * 14 + [2, 3, 3]]
+    >>> round(float(Meteor().reduce(rows, [[1]])["meteor"][0][0]), 12)
+    0.425821230837
+    """
+
+    def __init__(self, *, convention: Mapping[str, str] | None = None, train_references: Sequence[str] | None = None) -> None:
+        self._convention = chosen(convention or {}, "coco-ptb@1")
+        self._train_references = train_references
+
+    def measure(self, pairs: Sequence[Pair]) -> Array:
+        """Return the jar's 23 statistics per pair, shape (pairs, 23).
+
+        Raises:
+            UsageError: there is no Java.
+        """
+        java("meteor")
+        return statistics(texts_of(pairs, self._convention, self._train_references))
+
+    def reduce(self, rows: Any, weights: Any) -> Reduced:
+        """Return the corpus score per resample, a fraction 0..1; NaN for a resample without samples."""
+        rows = np.asarray(rows, dtype=np.float64)
+        counted = rows.copy()
+        # The jar does not add the chunk of a segment that is matched whole.
+        counted[_whole(rows), _CHUNKS] = 0
+        totals, samples = sums(counted, weights)
+        return {"meteor": (np.where(samples > 0, scores(totals), np.nan), np.ones(len(rows), dtype=bool))}
+
+    def per_sample(self, rows: Any) -> dict[str, Array]:
+        """Return the score of each sample."""
+        return {"meteor": scores(np.asarray(rows, dtype=np.float64))}
+
+    def signature(self) -> dict[str, str]:
+        """Return what defines the number beside its convention."""
+        return {"meteor": "METEOR-1.5|en|norm|modules:exact,stem,synonym,paraphrase|corpus|as:pycocoevalcap-1.2"}
+
+
+def statistics(texts: Texts) -> Array:
+    """Return the jar's statistics for each sample; samples with as many references share one run of it."""
+    made = np.zeros((len(texts.hypotheses), STATISTICS))
+    table = _table(texts) if texts.hypotheses else None
+    by_size: dict[int, list[int]] = {}
+    for index, references in enumerate(texts.references):
+        by_size.setdefault(len(references), []).append(index)
+    for size, members in by_size.items():
+        made[members] = _run([texts.hypotheses[i] for i in members], [texts.references[i] for i in members], size, table)
+    return made
+
+
+def _table(texts: Texts) -> bytes | None:
+    return filtered([*texts.hypotheses, *(text for references in texts.references for text in references)])
+
+
+def _run(hypotheses: Sequence[str], references: Sequence[Sequence[str]], size: int, table: bytes | None) -> Array:
+    """Run the jar on files, with the paraphrases that can match, or with all of them where there is no index."""
+    with tempfile.TemporaryDirectory(prefix="medbench-meteor-") as folder:
+        ours, theirs, phrases = (Path(folder) / name for name in ("hypotheses", "references", "paraphrases.gz"))
+        # COCOEvalCap takes its own separator out of predictions, and halves double spaces once.
+        _write(ours, [text.replace("|||", "").replace("  ", " ") for text in hypotheses])
+        _write(theirs, [text for sample in references for text in sample])
+        arguments = ["-jar", str(bundled(JAR)), str(ours), str(theirs), "-l", "en", "-norm", "-ssOut", "-r", str(size)]
+        if table is None:
+            arguments = ["-Xmx2g", *arguments]
+        else:
+            phrases.write_bytes(gzip.compress(table, compresslevel=1, mtime=0))
+            arguments = ["-Xmx300m", *arguments, "-a", str(phrases)]
+        lines = [line.split() for line in run("meteor", arguments).splitlines()]
+    rows = [line for line in lines if len(line) == STATISTICS]
+    if len(rows) != len(hypotheses):
+        raise PluginError(f"meteor: the jar gave {len(rows)} rows for {len(hypotheses)} texts", hint="is this pycocoevalcap 1.2?")
+    return np.array(rows, dtype=np.float64)
+
+
+def _write(path: Path, lines: Sequence[str]) -> None:
+    path.write_bytes("".join(f"{one_line(line)}\n" for line in lines).encode("utf-8", "replace"))
+
+
+def _matched(rows: Array) -> tuple[Array, Array]:
+    """Return how many words of prediction and reference are matched, by any module."""
+    matches = rows[:, 4:20].reshape(-1, len(MODULES), 4)
+    return matches[:, :, [0, 2]].sum(axis=(1, 2)), matches[:, :, [1, 3]].sum(axis=(1, 2))
+
+
+def _whole(rows: Array) -> Any:
+    ours, theirs = _matched(rows)
+    return (ours == rows[:, 0]) & (theirs == rows[:, 1]) & (rows[:, _CHUNKS] == 1)
+
+
+def scores(rows: Array) -> Array:
+    """Return METEOR for rows of statistics: length, matches (content and function words by module), chunks."""
+    ours, theirs, our_function, their_function = rows[:, :4].T
+    matches = rows[:, 4:20].reshape(-1, len(MODULES), 4) * np.array(MODULES)[:, None]
+    our_match = (matches[:, :, 0] * DELTA + matches[:, :, 2] * (1 - DELTA)).sum(axis=1)
+    their_match = (matches[:, :, 1] * DELTA + matches[:, :, 3] * (1 - DELTA)).sum(axis=1)
+    words = (rows[:, 21] + rows[:, 22]) / 2
+    scored = (our_match > 0) & (their_match > 0) & (words > 0)
+    if not scored.any():
+        return np.zeros(len(rows))
+    made = np.zeros(len(rows))
+    precision = our_match[scored] / (DELTA * (ours - our_function) + (1 - DELTA) * our_function)[scored]
+    recall = their_match[scored] / (DELTA * (theirs - their_function) + (1 - DELTA) * their_function)[scored]
+    mean = 1 / ((1 - ALPHA) / precision + ALPHA / recall)
+    pieces = np.where(_whole(rows), 0.0, rows[:, _CHUNKS])[scored] / words[scored]
+    made[scored] = np.maximum(mean * (1 - GAMMA * pieces**BETA), 0.0)
+    return made
