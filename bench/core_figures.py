@@ -70,7 +70,7 @@ def _large_run(home: Path) -> tuple[float, float]:
     from medbench.testing import write_fake_data
 
     data = home / "large"
-    write_fake_data(data, n=SAMPLES, groups=SAMPLES // 3)
+    write_fake_data(data, n=SAMPLES, groups=SAMPLES // 3, images=0)
     command = [sys.executable, "-c", _SCRIPT, str(data), str(home / "runs")]
     done = subprocess.run(command, check=True, capture_output=True, text=True, env=_environment(home))
     seconds, megabytes, count = map(float, done.stdout.split())
@@ -94,7 +94,7 @@ def _mock_run(home: Path, count: int) -> float:
     from medbench.testing import write_fake_data
 
     data = home / "small"
-    write_fake_data(data, n=count, groups=count // 3)
+    write_fake_data(data, n=count, groups=count // 3, images=0)
     times = []
     for number in range(3):
         arguments = ["run", "--task", "fake-vqa", "--model", "fake-echo", "--data", str(data), "--runs-dir", str(home / f"runs{number}")]

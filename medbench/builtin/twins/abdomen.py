@@ -40,6 +40,7 @@ def draw_abdomen(rng: np.random.Generator) -> Abdomen:
 
 def abdomen_slice(abdomen: Abdomen, size: int, rng: np.random.Generator) -> NDArray[np.uint8]:
     """Return an axial slice at the level of the kidneys, shape (size, size); the patient's right is on the left."""
+    rng, shapes = rng.spawn(2)
     film = Canvas(
         size, shift=(rng.uniform(-0.02, 0.02), rng.uniform(-0.03, 0.03)), scale=rng.uniform(0.92, 1.04), turn=rng.uniform(-0.06, 0.06)
     )
@@ -51,7 +52,7 @@ def abdomen_slice(abdomen: Abdomen, size: int, rng: np.random.Generator) -> NDAr
     _kidneys(film, abdomen)
     _bowel(film, rng, cavity)
     _stomach(film, abdomen.contrast)
-    _liver(film, abdomen, rng)
+    _liver(film, abdomen, shapes)
     _vessels(film, abdomen.aneurysm)
     film.add(film.cloud(rng, 30) * cavity, 0.012)
     return expose(film.pixels, rng, noise=rng.uniform(0.012, 0.03), low=0.0, high=rng.uniform(0.95, 1.06), gamma=rng.uniform(0.9, 1.15))

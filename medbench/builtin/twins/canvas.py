@@ -70,7 +70,7 @@ class Canvas:
 
     def _mask(self, soft: float, *, polygons: Iterable[Any] = (), lines: Iterable[Any] = (), width: float = 0.0) -> Array:
         sigma = soft * self.size
-        coarse = max(1, min(8, int(sigma / _SHARP)))
+        coarse = max(1, min(4, int(sigma / _SHARP)))
         side = -(-self.size // coarse)
         drawn = Pil.new("L", (side * _FINE, side * _FINE))
         pen = ImageDraw.Draw(drawn)
@@ -86,7 +86,7 @@ class Canvas:
         return np.asarray(drawn, dtype=np.float32) * np.float32(1 / 255)
 
     def _pixels(self, points: Any, side: int) -> list[float]:
-        return (((points - 0.5) @ self._linear + self._offset) * side).ravel().tolist()  # type: ignore[no-any-return]
+        return (((points - 0.5) @ self._linear + self._offset) * side - 0.5).ravel().tolist()  # type: ignore[no-any-return]
 
 
 def smooth(points: Any, *, closed: bool) -> NDArray[np.float64]:

@@ -81,7 +81,11 @@ def _hidden(spot: Spot, ratio: float, effusions: dict[Side, float]) -> bool:
 
 
 def chest_film(chest: Chest, size: int, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Return a frontal film, shape (size, size); `rng` gives position, build, exposure and grain."""
+    """Return a frontal film, shape (size, size); `rng` gives position, build, exposure and grain.
+
+    What varies in the findings themselves comes from a stream of its own: with one seed, films differ by findings alone.
+    """
+    rng, shapes = rng.spawn(2)
     film = Canvas(
         size, shift=(rng.uniform(-0.03, 0.03), rng.uniform(-0.03, 0.03)), scale=rng.uniform(0.9, 1.04), turn=rng.uniform(-0.05, 0.05)
     )
@@ -94,7 +98,7 @@ def chest_film(chest: Chest, size: int, rng: np.random.Generator) -> NDArray[np.
     _torso(film, rng, base)
     film.blend(both, 0.17)
     _vessels(film, rng, both)
-    _findings_in_lungs(film, chest, rng, lungs, base)
+    _findings_in_lungs(film, chest, shapes, lungs, base)
     _heart(film, chest.ratio, base)
     _spine(film)
     _bones(film, rng)

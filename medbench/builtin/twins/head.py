@@ -58,6 +58,7 @@ def draw_head(rng: np.random.Generator) -> Head:
 
 def head_slice(head: Head, size: int, rng: np.random.Generator) -> NDArray[np.uint8]:
     """Return an axial slice at the level of the lateral ventricles, shape (size, size), the face on top."""
+    rng, shapes = rng.spawn(2)
     film = Canvas(
         size, shift=(rng.uniform(-0.03, 0.03), rng.uniform(-0.03, 0.03)), scale=rng.uniform(0.9, 1.05), turn=rng.uniform(-0.1, 0.1)
     )
@@ -71,7 +72,7 @@ def head_slice(head: Head, size: int, rng: np.random.Generator) -> NDArray[np.ui
     film.blend(film.shape(_wavy(rng), 0.012), tissue["white"])
     _sulci(film, rng, tissue["fluid"])
     _deep(film, head, tissue)
-    _lesion(film, head, rng)
+    _lesion(film, head, shapes)
     film.add(film.cloud(rng, 24) * brain, 0.014)
     return expose(film.pixels, rng, noise=rng.uniform(0.01, 0.028), low=0.0, high=rng.uniform(0.95, 1.08), gamma=rng.uniform(0.85, 1.15))
 

@@ -66,7 +66,7 @@ def _spots(film: Canvas, chest: Chest, base: float, field: Array) -> None:
     if chest.opacity:
         film.add(film.oval(*places[chest.opacity.zone], 0.09, 0.075, 0.024) * field, 0.28)
     if chest.nodule:
-        film.add(film.oval(*places[chest.nodule.zone], 0.038, 0.038, 0.005), 0.3)
+        film.blend(film.oval(*places[chest.nodule.zone], 0.038, 0.038, 0.005) * np.float32(0.45), 0.9)
 
 
 def _bones(film: Canvas, rng: np.random.Generator) -> None:

@@ -24,18 +24,25 @@ def contact_sheet(images: Sequence[Pil.Image], columns: int, captions: Sequence[
         raise ValueError(f"columns is {columns}, expected 1 or more")
     if captions and len(captions) != len(images):
         raise ValueError(f"{len(captions)} captions for {len(images)} pictures")
-    wrapped = [textwrap.wrap(caption, max(8, side // 6)) for caption in captions]
-    below = LINE * max((len(lines) for lines in wrapped), default=0)
-    width, height = side + MARGIN, side + below + MARGIN
-    page = Pil.new("L", (min(columns, max(1, len(images))) * width + MARGIN, -(-len(images) // columns) * height + MARGIN), 32)
-    pen = ImageDraw.Draw(page)
-    for index, image in enumerate(images):
-        left, top = MARGIN + index % columns * width, MARGIN + index // columns * height
-        fitted = ImageOps.contain(image.convert("L"), (side, side))
-        page.paste(fitted, (left + (side - fitted.width) // 2, top + (side - fitted.height) // 2))
-        for line, text in enumerate(wrapped[index] if wrapped else ()):
-            pen.text((left, top + side + LINE * line), _printable(text), fill=230)
+    wrapped = [textwrap.wrap(_printable(caption), max(8, side // 6)) for caption in captions] or [[]] * len(images)
+    rows = [range(start, min(start + columns, len(images))) for start in range(0, len(images), columns)]
+    heights = [side + LINE * max(len(wrapped[index]) for index in row) + MARGIN for row in rows]
+    page = Pil.new("L", (min(columns, max(1, len(images))) * (side + MARGIN) + MARGIN, sum(heights) + MARGIN), 32)
+    top = MARGIN
+    for row, height in zip(rows, heights, strict=True):
+        for index in row:
+            _place(page, images[index], wrapped[index], (MARGIN + (index - row.start) * (side + MARGIN), top), side)
+        top += height
     return page
+
+
+def _place(page: Pil.Image, image: Pil.Image, lines: Sequence[str], corner: tuple[int, int], side: int) -> None:
+    left, top = corner
+    fitted = ImageOps.contain(image.convert("L"), (side, side))
+    page.paste(fitted, (left + (side - fitted.width) // 2, top + (side - fitted.height) // 2))
+    pen = ImageDraw.Draw(page)
+    for number, line in enumerate(lines):
+        pen.text((left, top + side + LINE * number), line, fill=230)
 
 
 def preview(images: Sequence[Pil.Image], captions: Sequence[str], out: Path, *, columns: int = 6) -> None:
