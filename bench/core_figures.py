@@ -30,8 +30,22 @@ def figures() -> Iterator[Figure]:
         seconds = _mock_run(home, 1_000)
         yield "1,000 mock samples, shell to table", seconds, "s", "start to table", f"<= {SECONDS:g}", seconds <= SECONDS
         micros, megabytes = _large_run(home)
-        yield f"overhead, {SAMPLES:,} samples", micros, "us/sample", "reading to scored record", f"<= {MICROSECONDS:g}", micros <= MICROSECONDS
-        yield f"resident memory, {SAMPLES:,} samples", megabytes, "MB", "largest of the process", f"<= {MEGABYTES:g}", megabytes <= MEGABYTES
+        yield (
+            f"overhead, {SAMPLES:,} samples",
+            micros,
+            "us/sample",
+            "reading to scored record",
+            f"<= {MICROSECONDS:g}",
+            micros <= MICROSECONDS,
+        )
+        yield (
+            f"resident memory, {SAMPLES:,} samples",
+            megabytes,
+            "MB",
+            "largest of the process",
+            f"<= {MEGABYTES:g}",
+            megabytes <= MEGABYTES,
+        )
 
 
 def _medbench() -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 _LAZY = {"RunRecord": "record", "Score": "record", "load_run": "api", "run": "api", "score": "api"}
 
-__all__ = ["RunRecord", "Score", "__version__", "load_run", "run", "score"]  # noqa: F822 - resolved on first use
+__all__ = ["RunRecord", "Score", "__version__", "load_run", "run", "score"]
 
 
 def __getattr__(name: str) -> Any:

@@ -91,7 +91,9 @@ def ask(
             wanted[key] = request
     mine = [key for key in wanted if shard is None or int(key[:8], 16) % shard[1] == shard[0] - 1]
     missing = store.missing(mine, retry_failed=retry_failed)
-    yield Progress(stage="predict", done=len(mine) - len(missing), total=len(mine), failed=sum(bool(store.failed(k)) for k in mine if k in store))
+    yield Progress(
+        stage="predict", done=len(mine) - len(missing), total=len(mine), failed=sum(bool(store.failed(k)) for k in mine if k in store)
+    )
     if missing:
         # neighbours share an image, so that a model computes its features once
         missing.sort(key=lambda key: tuple(image.digest for image in wanted[key].images))

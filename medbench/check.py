@@ -64,7 +64,9 @@ def _metrics(plan: Plan) -> list[Problem]:
     ]
     asking = sorted({metric.card.name for metric in plan.metrics if metric.card.asks})
     if asking and not plan.judge:
-        problems.append(Problem(f"{', '.join(asking)} asks a second model, and none is named", "--judge MODEL   (medbench list models --can generate)"))
+        problems.append(
+            Problem(f"{', '.join(asking)} asks a second model, and none is named", "--judge MODEL   (medbench list models --can generate)")
+        )
     return problems
 
 
@@ -80,5 +82,3 @@ def _data_use(plan: Plan, model: ModelPlan) -> list[Problem]:
             'or state your permission: --i-have-permission-to-send "…"',
         )
     ]
-
-

@@ -79,7 +79,7 @@ class OutOfMemory(Exception):  # noqa: N818 - the condition's own name, as in th
     """Raised by a model whose window did not fit; the executor halves the window and remembers."""
 
 
-class QuotaExhausted(MedbenchError):
+class QuotaExhausted(MedbenchError):  # noqa: N818 - the condition's own name, as in the interface
     """A paid endpoint refuses for good (quota, budget): the run stops, what was answered is kept."""
 
 

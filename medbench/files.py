@@ -61,10 +61,9 @@ def write_whole(path: Path, chunks: bytes | Iterable[bytes]) -> None:
                     file.write(chunk)
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(temporary, path)
+            Path(temporary).replace(path)
         except BaseException:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(temporary)
+            Path(temporary).unlink(missing_ok=True)
             raise
 
 
@@ -89,7 +88,7 @@ class FileDigests:
                 self._known = msgspec.json.decode(cache.read_bytes(), type=dict[str, FileFacts])
 
     def look(self, path: Path) -> FileFacts:
-        """Return digest and fault of a file; a file that cannot be read has a fault and the digest of its absence."""
+        """Return digest and fault of a file; a file that cannot be read has a fault and no digest."""
         name = str(path)
         try:
             status = path.stat()
@@ -99,8 +98,7 @@ class FileDigests:
             content = path.read_bytes() if status.st_size < _SLURP else None
             made = _hash(path) if content is None else hashlib.sha256(content).hexdigest()[:LENGTH]
         except OSError as error:
-            absent = hashlib.sha256(f"unreadable\0{name}".encode()).hexdigest()[:LENGTH]
-            return FileFacts(size=0, modified_ns=0, digest=absent, fault="no such file" if error.errno == errno.ENOENT else str(error.strerror))
+            return FileFacts(size=0, modified_ns=0, digest="", fault="no such file" if error.errno == errno.ENOENT else str(error.strerror))
         fault = picture_fault(path.suffix, content) if content is not None else ""
         facts = FileFacts(size=status.st_size, modified_ns=status.st_mtime_ns, digest=made, fault=fault)
         self._known[name] = facts
@@ -154,4 +152,3 @@ def picture_fault(suffix: str, content: bytes) -> str:
 
 _OTHER_PICTURES = (b"GIF8", b"II*\0", b"MM\0*", b"RIFF", b"BM")
 """Files of another kind that bear a wrong suffix decode all the same."""
-

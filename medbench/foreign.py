@@ -86,7 +86,9 @@ def _records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
             try:
                 record = json.loads(line)
             except json.JSONDecodeError as error:
-                raise DataError(f"{path}:{number}: not a JSON object ({error.msg})", hint="a torn line? write the file again, or cut it") from error
+                raise DataError(
+                    f"{path}:{number}: not a JSON object ({error.msg})", hint="a torn line? write the file again, or cut it"
+                ) from error
             if not isinstance(record, dict):
                 raise DataError(f"{path}:{number}: not a JSON object", hint='one object per line: {"id": "…", "prediction": "…"}')
             yield number, record
@@ -257,7 +259,9 @@ def _unrepeated(rows: Sequence[Row], path: Path) -> tuple[list[Row], tuple[str, 
         if known is row:
             continue
         if known.value != row.value:
-            raise DataError(f"{path}: {row.id} stands on lines {known.line} and {row.line} with different predictions", hint="keep one of them")
+            raise DataError(
+                f"{path}: {row.id} stands on lines {known.line} and {row.line} with different predictions", hint="keep one of them"
+            )
         repeated.append(row.id)
     return list(first.values()), tuple(dict.fromkeys(repeated))
 

@@ -68,5 +68,6 @@ def tree_digest(root: Path, file_digest: Any) -> str:
     """Return the digest of a file, or of a folder's relative paths and files; `file_digest` maps a path to its digest."""
     if root.is_file():
         return str(file_digest(root))
-    files = sorted(p for p in root.rglob("*") if p.is_file() and not p.name.startswith("."))
+    # hidden files and folders are a downloader's notes, with the times of the download in them
+    files = sorted(p for p in root.rglob("*") if p.is_file() and not any(part.startswith(".") for part in p.relative_to(root).parts))
     return digest(*(part for p in files for part in (p.relative_to(root).as_posix(), str(file_digest(p)))))

@@ -20,7 +20,7 @@ def decode(image: Image, mode: str = "RGB") -> Pil.Image:
     Raises:
         InputError: the file is missing, broken, too large or no picture; the message names the file.
     """
-    from PIL import Image as Pil
+    from PIL import Image as Pil  # noqa: PLC0415 - loaded by those who decode
 
     if image.fault:
         raise InputError(f"{image.path}: {image.fault}")
@@ -41,16 +41,16 @@ def decode(image: Image, mode: str = "RGB") -> Pil.Image:
 
 def _flatten(opened: Pil.Image) -> Pil.Image:
     """Bring 16-bit pictures to 8 bits by their own range, and lay transparent ones on black."""
-    from PIL import Image as Pil
+    from PIL import Image as Pil  # noqa: PLC0415 - loaded by those who decode
 
-    if opened.mode in {"I;16", "I;16B", "I;16L", "I", "F"}:
-        import numpy as np
+    if opened.mode.startswith("I") or opened.mode == "F":
+        import numpy as np  # noqa: PLC0415 - loaded by those who decode
 
         pixels = np.asarray(opened, dtype=np.float64)
         low, high = float(pixels.min()), float(pixels.max())
         scaled = (pixels - low) * (255.0 / (high - low)) if high > low else np.zeros_like(pixels)
         return Pil.fromarray(scaled.astype(np.uint8))
-    if "A" in opened.mode or "transparency" in opened.info:
+    if opened.mode in {"RGBA", "RGBa", "LA", "La", "PA"} or "transparency" in opened.info:
         ground = Pil.new("RGBA", opened.size, (0, 0, 0, 255))
         return Pil.alpha_composite(ground, opened.convert("RGBA"))
     return opened

@@ -10,7 +10,6 @@ from medbench.cards import ModelCard
 from medbench.errors import Problem
 from medbench.types import Answer, Asked, Classify, Embed, Generate, Ground, Loaded, Output, Pair, Prediction, Request, Sample, Synthesize
 
-
 Replies = Iterable[Output] | Iterable[tuple[int, Output]]
 """What a capability method returns: a list in the order of the window, or `(index, output)` pairs as they become ready."""
 
@@ -26,13 +25,33 @@ class Model(Protocol):
     window does not fit. `facts()` says what is known only after loading. `fit` is there on models that can be trained.
     """
 
-    def generate(self, requests: Sequence[Generate]) -> Replies: ...
-    def classify(self, requests: Sequence[Classify]) -> Replies: ...
-    def embed(self, requests: Sequence[Embed]) -> Replies: ...
-    def synthesize(self, requests: Sequence[Synthesize]) -> Replies: ...
-    def ground(self, requests: Sequence[Ground]) -> Replies: ...
-    def facts(self) -> Mapping[str, Any]: ...
-    def fit(self, examples: Iterable[Example], validation: Iterable[Example], out: Path, seed: int, events: Any) -> None: ...
+    def generate(self, requests: Sequence[Generate]) -> Replies:
+        """Return or yield a `Text` for each request."""
+        ...
+
+    def classify(self, requests: Sequence[Classify]) -> Replies:
+        """Return or yield `Probabilities` for each request."""
+        ...
+
+    def embed(self, requests: Sequence[Embed]) -> Replies:
+        """Return or yield a `Vector` for each request."""
+        ...
+
+    def synthesize(self, requests: Sequence[Synthesize]) -> Replies:
+        """Return or yield a `Picture` for each request."""
+        ...
+
+    def ground(self, requests: Sequence[Ground]) -> Replies:
+        """Return or yield a `HeatMap` for each request."""
+        ...
+
+    def facts(self) -> Mapping[str, Any]:
+        """Return, as plain data, what is known only after loading. Optional."""
+        ...
+
+    def fit(self, examples: Iterable[Example], validation: Iterable[Example], out: Path, seed: int, events: Any) -> None:
+        """Learn from the examples and leave weights in `out`, whose folder `weights=` then names. For `fits` models."""
+        ...
 
 
 class Reader(Protocol):
@@ -63,7 +82,9 @@ class OutputView(Protocol):
 
     def __getitem__(self, request: Request) -> Output: ...
     @property
-    def facts(self) -> Mapping[str, Any]: ...
+    def facts(self) -> Mapping[str, Any]:
+        """Return what the model stated after loading."""
+        ...
 
 
 class ProtocolPlugin(Protocol):
@@ -71,9 +92,17 @@ class ProtocolPlugin(Protocol):
 
     Params: ClassVar[type[Any]]
 
-    def requests(self, samples: Sequence[Sample], params: Any) -> Iterator[Request]: ...
-    def predictions(self, samples: Sequence[Sample], outputs: OutputView, params: Any) -> Iterator[Prediction]: ...
-    def examples(self, samples: Sequence[Sample], params: Any) -> Iterator[Example]: ...
+    def requests(self, samples: Sequence[Sample], params: Any) -> Iterator[Request]:
+        """Yield everything that is to be asked."""
+        ...
+
+    def predictions(self, samples: Sequence[Sample], outputs: OutputView, params: Any) -> Iterator[Prediction]:
+        """Yield one prediction per sample and condition; a failed output stays `Failed`."""
+        ...
+
+    def examples(self, samples: Sequence[Sample], params: Any) -> Iterator[Example]:
+        """Yield what a model is fitted on: the very requests that would be asked, with their targets."""
+        ...
 
 
 Rows = Any
@@ -117,9 +146,7 @@ class Metric(Protocol):
 class Executor(Protocol):
     """Where models run. It gets plain data only."""
 
-    def map(
-        self, card: ModelCard, options: Mapping[str, Any], requests: Iterable[Asked], window: int
-    ) -> Iterator[Loaded | Answer]:
+    def map(self, card: ModelCard, options: Mapping[str, Any], requests: Iterable[Asked], window: int) -> Iterator[Loaded | Answer]:
         """Load the model, yield `Loaded` first, then each answer as it comes, in any order."""
         ...
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import socket
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO
+from typing import BinaryIO, Self
 
-import fcntl
+from medbench.files import storage
 
 
 def try_lock(file: BinaryIO) -> bool:
@@ -25,10 +26,11 @@ class FolderLock:
     """The lock of one folder. Enter it to release it at the end; take it with `try_take`, and `wait` when another has it."""
 
     def __init__(self, folder: Path) -> None:
-        self._file: BinaryIO = (folder / ".lock").open("a+b")
+        with storage(folder):
+            self._file: BinaryIO = (folder / ".lock").open("a+b")
         self._mine = False
 
-    def __enter__(self) -> FolderLock:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:

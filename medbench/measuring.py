@@ -139,7 +139,9 @@ class Measuring:
         extra: dict[str, Any] = {}
         if set(plan.convention.values()) & set(plan.card.train_conventions):
             if self._train_references is None:
-                raise UsageError(f"{plan.card.name} needs the train split for {', '.join(plan.convention.values())}", hint="give it with --data")
+                raise UsageError(
+                    f"{plan.card.name} needs the train split for {', '.join(plan.convention.values())}", hint="give it with --data"
+                )
             extra["train_references"] = self._train_references()
         jobs = []
         for name, predictions in self._conditions.items():

@@ -111,7 +111,9 @@ class Pipeline:
             self._plan, folder, indexed.samples, predictions, record, self._registry, executor=self._executor, asked=answered.asked
         )
 
-    def _ask(self, conditions: dict[str, list[Sample]], identity: str, options: dict[str, Any], store: Store) -> Generator[Event, None, Answered]:
+    def _ask(
+        self, conditions: dict[str, list[Sample]], identity: str, options: dict[str, Any], store: Store
+    ) -> Generator[Event, None, Answered]:
         """Pass on the events of asking; return what came of it."""
         requests = (request for samples in conditions.values() for request in self._protocol.requests(samples, self._params))
         retry, shard = self._plan.retry_failed, self._plan.shard

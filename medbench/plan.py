@@ -87,7 +87,9 @@ def safe_name(name: str) -> str:
     return kept.strip(".-")[:80] or "unnamed"
 
 
-def resolve(options: RunOptions, registry: Registry, *, task: Task | None = None, model: ModelPlan | None = None) -> tuple[Plan | None, list[Problem]]:
+def resolve(
+    options: RunOptions, registry: Registry, *, task: Task | None = None, model: ModelPlan | None = None
+) -> tuple[Plan | None, list[Problem]]:
     """Return the plan and every problem found on the way; no plan where a name is unknown.
 
     Args:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
 from typing import Any
 
+import msgspec
 import pluggy
 
 from medbench import hookspecs
@@ -50,8 +51,7 @@ def load_plugins(extra: Iterable[Any] = ()) -> Plugins:
     found = [_register(manager, BUILTIN, _version(BUILTIN), "medbench.builtin", lambda: import_module("medbench.builtin"))]
     for point in _wanted(entry_points(group=GROUP)):
         distribution = point.dist.name if point.dist else point.name
-        version = point.dist.version if point.dist else ""
-        found.append(_register(manager, distribution, version, point.value, point.load))
+        found.append(_register(manager, distribution, point.dist.version if point.dist else "", point.value, point.load))
     for number, plugin in enumerate(extra):
         name = getattr(plugin, "__name__", f"extra-{number}").split(".")[-1]
         found.append(_register(manager, name, "", name, lambda plugin=plugin: plugin))
@@ -76,10 +76,9 @@ def _register(manager: pluggy.PluginManager, name: str, version: str, module: st
         manager.register(implementation, name=f"{name}:{module}")
         manager.check_pending()
         offered = tuple(implementation.medbench_cards()) if hasattr(implementation, "medbench_cards") else ()
-        wrong = [card for card in offered if not isinstance(card, Card)]
-        if wrong:
-            raise TypeError(f"medbench_cards returned {type(wrong[0]).__name__}, not a card")
-    except Exception as error:  # noqa: BLE001 - a stranger's code: any failure of it is reported, none may stop the host
+        for card in offered:
+            _check_card(card)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's code: any failure of it is reported, none may stop the host
         if manager.has_plugin(f"{name}:{module}"):
             manager.unregister(name=f"{name}:{module}")
         reason = " ".join(str(error).split()) or "no message"
@@ -87,9 +86,19 @@ def _register(manager: pluggy.PluginManager, name: str, version: str, module: st
     return Plugin(name=name, version=version, module=module, cards=offered)
 
 
-def _version(distribution: str) -> str:
-    from importlib.metadata import PackageNotFoundError, version
+def _check_card(card: Any) -> None:
+    """Refuse what is no card, and a card with a field of the wrong type: structs check their fields only when read."""
+    if not isinstance(card, Card):
+        raise TypeError(f"medbench_cards returned {type(card).__name__}, not a card")
+    try:
+        msgspec.convert(msgspec.to_builtins(card), type(card))
+    except (msgspec.ValidationError, TypeError) as error:
+        raise TypeError(f"card {card.name}: {error}") from error
+    if not card.load.partition(":")[2]:
+        raise TypeError(f"card {card.name}: load = {card.load!r} is not of the form module:name")
 
+
+def _version(distribution: str) -> str:
     try:
         return version(distribution)
     except PackageNotFoundError:

@@ -52,7 +52,7 @@ class Registry:
         Raises:
             UsageError: nothing has that name, or two packages claim it.
         """
-        plugin, _, bare = name.rpartition("/") if "/" in name.partition(":")[0] else ("", "", name)
+        plugin, _, bare = name.partition("/") if "/" in name.partition(":")[0] else ("", "", name)
         found = self._by_name.get((kind, bare)) or self._by_name.get((kind, bare.partition(":")[0])) or []
         if plugin:
             found = [e for e in found if plugin in (e.plugin, e.plugin.removeprefix("medbench-"))]

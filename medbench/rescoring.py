@@ -65,7 +65,9 @@ def score_events(options: ScoreOptions, registry: Registry, *, task: Task | None
     """
     if options.run:
         if options.predictions:
-            raise UsageError("a run and a predictions file were both given", hint="medbench score RUN, or medbench score --task T --predictions FILE")
+            raise UsageError(
+                "a run and a predictions file were both given", hint="medbench score RUN, or medbench score --task T --predictions FILE"
+            )
         return _score_run(options, registry)
     if not options.predictions or not (options.task or task):
         raise UsageError("nothing to score was named", hint="medbench score RUN, or medbench score --task NAME --predictions FILE")
@@ -142,7 +144,9 @@ def _score_file(options: ScoreOptions, registry: Registry, task: Task | None) ->
         record = RunRecord(
             task=plan.task.name,
             fingerprint=fingerprint,
-            model=ModelFacts(name=name, identity=f"{safe_name(name)}-{source[:16]}", kind="predictions", loaded={"file": path.name, "sha256": source}),
+            model=ModelFacts(
+                name=name, identity=f"{safe_name(name)}-{source[:16]}", kind="predictions", loaded={"file": path.name, "sha256": source}
+            ),
             data=facts,
             protocol=plan.protocol.name,
             seed=plan.seed,

@@ -31,7 +31,7 @@ def find_root(card: ReaderCard, data: str | None) -> Path | Problem:
     """Return the folder of a dataset, or why there is none. A twin's folder need not exist yet: `ensure_twin` writes it."""
     if data == TWIN:
         return twin_folder(card) if card.twin else Problem(f"{card.name} has no twin", "give its folder with --data DIR")
-    named = data or os.environ.get(variable(card.name)) or read_settings().get("data", {}).get(card.name)
+    named = data or os.environ.get(variable(card.name)) or _settled(card.name)
     if not named:
         where = f"no --data, no {variable(card.name)}, nothing in medbench.toml"
         expected = "; ".join(card.expects)
@@ -41,6 +41,15 @@ def find_root(card: ReaderCard, data: str | None) -> Path | Problem:
     if not root.is_dir():
         return Problem(f"{card.name}: {root} is not a folder", f"expected a folder with {'; '.join(card.expects)}")
     return root
+
+
+def _settled(dataset: str) -> str:
+    """Return the folder that `medbench.toml` gives a dataset; empty: none."""
+    table = read_settings().get("data", {})
+    named = table.get(dataset, "") if isinstance(table, dict) else None
+    if not isinstance(named, str):
+        raise UsageError(f"medbench.toml: [data] {dataset} is not a folder's name", hint=f'[data]\n{dataset} = "/where/it/is"')
+    return named
 
 
 def twin_folder(card: ReaderCard) -> Path:
@@ -61,12 +70,15 @@ def is_synthetic(root: Path) -> bool:
 
 
 def access_of(card: ReaderCard, root: Path) -> str:
-    """Return the access tier of the data in a folder: a twin's is `synthetic`, unless its marker states another one."""
-    marker = root / MARKER
-    if not marker.is_file():
+    """Return the access tier of the data in a folder: a twin's is `synthetic`, unless its marker states another one.
+
+    A marker that cannot be read proves nothing: the data is then guarded as the dataset is.
+    """
+    try:
+        stated: Any = json.loads((root / MARKER).read_bytes())
+    except (OSError, ValueError):
         return card.access
-    stated: Any = json.loads(marker.read_bytes())
-    return str(stated.get("access", "synthetic"))
+    return str(stated.get("access", "synthetic")) if isinstance(stated, dict) else card.access
 
 
 def read_settings() -> dict[str, Any]:

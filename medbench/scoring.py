@@ -68,8 +68,8 @@ def score(
     resample([*targets, *(side for pair in paired for side in pair)], names, seed)
 
     def method(target: Target) -> str:
-        plural = "es" if group.endswith(("s", "x")) else "s"
-        return f"percentile bootstrap over {target.n_groups:,} {group}{plural}, {RESAMPLES:,} resamples, seed {seed}"
+        several = f"{group[:-1]}ies" if group.endswith("y") else f"{group}s"
+        return f"percentile bootstrap over {target.n_groups:,} {several}, {RESAMPLES:,} resamples, seed {seed}"
 
     yield Scored(
         scores=tuple(score for target in targets for score in target.scores(method(target))),

@@ -49,6 +49,8 @@ class Task(Struct):
     """Family -> the convention under which this task is scored by default."""
     primary: str = ""
     """`metric/name` of the number that stands for the task."""
+    columns: tuple[str, ...] = ()
+    """`metric/name` of the columns of its board, the primary one first; empty: the metrics' primary scores."""
     subgroups: tuple[str, ...] = ()
     """Columns of the data whose values are scored apart."""
     citation: str = ""

@@ -167,7 +167,7 @@ class Vector(Struct, tag="vector", omit_defaults=True):
 
     def array(self) -> np.ndarray[Any, np.dtype[np.float32]]:
         """Return the vector as a read-only float32 array of shape (dim,)."""
-        import numpy as np
+        import numpy as np  # noqa: PLC0415 - listing and planning do without
 
         return np.frombuffer(self.data, dtype="<f4")
 

@@ -12,6 +12,10 @@ from medbench.errors import UsageError
 
 if TYPE_CHECKING:
     from medbench.leaderboard.table import Board
+    from medbench.record import Score
+
+SYSTEM_WIDTH, COVERAGE_WIDTH = 20, 22
+"""Room kept for the system's name, which may be broken over lines, and for coverage and empty rate."""
 
 app = typer.Typer(no_args_is_help=True, help="Tables over the records of many runs.")
 
@@ -83,18 +87,46 @@ def _headings(task: object, registry: object) -> dict[str, str]:
     return {f"{metric}/{name}": facts.label or name for metric, name, facts in ordered}
 
 
+def _fitting(board: Board, width: int) -> list[str]:
+    """Return the columns that fit beside system, coverage and notes: the first ones matter most."""
+    room = width - SYSTEM_WIDTH - COVERAGE_WIDTH
+    columns: list[str] = []
+    for name, heading in board.columns.items():
+        lines = [line for row in board.rows for line in _two_lines(row.scores.get(name)).split("\n")]
+        room -= 3 + max(len(line) for line in [heading, *lines])
+        if room >= 0 or not columns:
+            columns.append(name)
+    return columns
+
+
+def _two_lines(score: Score | None) -> str:
+    """Return a value and, under it, its interval."""
+    from medbench.report.cells import interval, value_cell
+
+    return _stacked(value_cell(score), interval(score.low, score.high, score.unit)) if score else "not\ncomputed"
+
+
+def _stacked(over: str, under: str) -> str:
+    return f"{over}\n{under}" if under else over
+
+
 def _print(board: Board) -> None:
     from medbench.cli.tables import console, table
-    from medbench.leaderboard.table import cell
     from medbench.report.cells import number
 
     out = console()
+    columns = _fitting(board, out.width)
     out.print(f"{board.task} · {board.title}", soft_wrap=True)
     out.print(" · ".join(part for part in (board.convention, board.data) if part), soft_wrap=True)
     print()
-    heads = ["system", *board.columns.values(), "scored", "empty %", "notes"]
-    rows = [[r.system, *(cell(r.scores.get(c)) for c in board.columns), r.coverage, r.empty, ", ".join(r.marks)] for r in board.rows]
-    out.print(table(heads, rows))
+    heads = ["system", *(board.columns[c] for c in columns), "scored", "empty %"]
+    rows = [
+        [_stacked(r.system, ", ".join(r.marks)), *(_two_lines(r.scores.get(c)) for c in columns), r.coverage, r.empty] for r in board.rows
+    ]
+    out.print(table(heads, rows, right=(len(heads) - 1, len(heads) - 2), whole=range(1, len(heads) - 2)))
+    left_out = [board.columns[c] for c in board.columns if c not in columns]
+    if left_out:
+        print(f"no room for {', '.join(left_out)}: a wider terminal, --markdown or --json shows all")
     if board.published:
         print("\nreported elsewhere, not reproduced here (other conventions)")
         for one in board.published:

@@ -37,12 +37,16 @@ def tasks(*, json: common.Json = False) -> None:
 
 @app.command("models")
 def models(
-    *, can: Annotated[str, typer.Option("--can", help="Only models that generate, classify, embed, synthesize, ground.")] = "", json: common.Json = False
+    *,
+    can: Annotated[str, typer.Option("--can", help="Only models that generate, classify, embed, synthesize, ground.")] = "",
+    json: common.Json = False,
 ) -> None:
     """List the models."""
     from medbench.cards import ModelCard
 
-    rows = [[name, plugin, " ".join(card.can), card.kind, card.title] for name, plugin, card in _cards(ModelCard) if not can or can in card.can]
+    rows = [
+        [name, plugin, " ".join(card.can), card.kind, card.title] for name, plugin, card in _cards(ModelCard) if not can or can in card.can
+    ]
     _print(["model", "plugin", "can", "kind", "title"], rows, json=json)
 
 

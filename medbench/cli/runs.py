@@ -13,20 +13,21 @@ def runs(*, runs_dir: common.RunsDir = "runs", json: common.Json = False) -> Non
     from medbench.report.cells import interval, number
     from medbench.runs import all_runs
 
-    heads = ["task", "model", "run", "samples", "failed", "score", "state"]
+    heads = ["run", "scored", "score", "state"]
     rows = []
     for folder in all_runs(Path(runs_dir)):
-        task, model, fingerprint = folder.path.parts[-3:]
+        name = "/".join(folder.path.parts[-3:])
         try:
             record = folder.read_record()
         except DataError:
-            rows.append([task, model, fingerprint, "", "", "", "interrupted"])
+            rows.append([name, "", "", "interrupted"])
             continue
         first = next((s for s in record.scores if not s.condition and not s.subgroup), None)
         shown = f"{first.name} {number(first.value, first.unit)} {interval(first.low, first.high, first.unit)}" if first else ""
         marks = ["synthetic"] * record.data.synthetic + [f"limit {record.data.limit}"] * (record.data.limit is not None)
-        state = ", ".join(["finished", *marks])
-        rows.append([task, record.model.name, fingerprint, f"{record.n_predictions:,}", f"{record.n_failed:,}", shown, state])
+        marks += [f"{record.n_failed:,} failed"] * bool(record.n_failed)
+        answered = f"{record.n_predictions - record.n_failed:,}/{record.n_predictions:,}"
+        rows.append([name, answered, shown, ", ".join(["finished", *marks])])
     if json:
         common.print_json([dict(zip(heads, row, strict=True)) for row in rows])
     elif not rows:
@@ -34,4 +35,4 @@ def runs(*, runs_dir: common.RunsDir = "runs", json: common.Json = False) -> Non
     else:
         from medbench.cli.tables import console, table
 
-        console().print(table(heads, rows, right=(3, 4)))
+        console().print(table(heads, rows, right=(1,)))

@@ -23,7 +23,9 @@ def samples(
     show: Annotated[str, typer.Option("--show", help="Everything about the sample with this id.", show_default=False)] = "",
     csv: Annotated[Path | None, typer.Option("--csv", help="Write all rows to this CSV file.", show_default=False)] = None,
     parquet: Annotated[Path | None, typer.Option("--parquet", help="Write all rows to this Parquet file.", show_default=False)] = None,
-    include_data: Annotated[bool, typer.Option("--include-data", help="Write texts of data under an agreement into the file, too.")] = False,
+    include_data: Annotated[
+        bool, typer.Option("--include-data", help="Write texts of data under an agreement into the file, too.")
+    ] = False,
     all_: Annotated[bool, typer.Option("--all", help=f"Print all rows, not the first {ON_SCREEN}.")] = False,
     runs_dir: common.RunsDir = "runs",
     json: common.Json = False,
@@ -91,7 +93,9 @@ def _show(rows: list[SampleRow], name: str, *, json: bool) -> None:
 
     out = console()
     for row in found:
-        facts: dict[str, Any] = {f: getattr(row, f) for f in ("id", "group", "condition", "status", "error", "question", "prediction", "reference")}
+        facts: dict[str, Any] = {
+            f: getattr(row, f) for f in ("id", "group", "condition", "status", "error", "question", "prediction", "reference")
+        }
         facts |= {f"meta {key}": value for key, value in row.meta.items()}
         facts |= {key: "–" if value is None else f"{value:.4g}" for key, value in row.scores.items()}
         for key, value in facts.items():

@@ -16,13 +16,17 @@ def score(
     predictions: Annotated[
         str, typer.Option("--predictions", help="JSONL, CSV, LLaVA answers or COCO results made by any tool.", show_default=False)
     ] = "",
-    model: Annotated[str, typer.Option("--model", help="A name for what made the predictions; default: the file's.", show_default=False)] = "",
+    model: Annotated[
+        str, typer.Option("--model", help="A name for what made the predictions; default: the file's.", show_default=False)
+    ] = "",
     data: common.Data = None,
     split: common.Split = None,
     variant: common.Variant = None,
     protocol: common.Protocol = None,
     id_: Annotated[str, typer.Option("--id", help="The samples' other name that the file uses (qid).", show_default=False)] = "",
-    columns: Annotated[list[str] | None, typer.Option("--columns", help="ours=theirs: id=image,prob:Edema=prob_Edema", show_default=False)] = None,
+    columns: Annotated[
+        list[str] | None, typer.Option("--columns", help="ours=theirs: id=image,prob:Edema=prob_Edema", show_default=False)
+    ] = None,
     limit: common.Limit = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Seed of the intervals; default: the run's.", show_default=False)] = None,
     metric: common.Metric = None,

@@ -52,7 +52,9 @@ def carry_out(events: Iterator[Event], registry: Registry, *, as_json: bool, qui
         print_json(record)
     else:
         if header and not finished.asked and not finished.measured:
-            print(f"nothing to do: {record.n_predictions} of {record.n_predictions} outputs and all scores are there ({record.fingerprint})")
+            print(
+                f"nothing to do: {record.n_predictions} of {record.n_predictions} outputs and all scores are there ({record.fingerprint})"
+            )
         print_scores(record, registry, finished.folder)
     if not record.complete:
         raise typer.Exit(FAILED_SAMPLES)

@@ -86,7 +86,7 @@ def dataset(name: Name, *, json: common.Json = False) -> None:
     card = load_registry().get(ReaderCard, name)
     _page(card, json=json, hide=("alias_families",))
     if not json:
-        print(f"\nits folder: --data DIR, {variable(card.name)}, or [data] {card.name} = \"DIR\" in medbench.toml")
+        print(f'\nits folder: --data DIR, {variable(card.name)}, or [data] {card.name} = "DIR" in medbench.toml')
         if card.twin:
             print(f"a synthetic twin: --data twin, or medbench twin {card.name} DIR")
 

@@ -21,15 +21,22 @@ def console() -> Any:
     return Console(markup=False, highlight=False, emoji=False)
 
 
-def table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> Any:
-    """Return a plain table: no frame, two spaces between columns."""
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = (), whole: Sequence[int] = ()) -> Any:
+    """Return a plain table: no frame, two spaces between columns.
+
+    Args:
+        heads: Headings.
+        rows: Cells, as they are printed.
+        right: Columns set to the right; they hold numbers and are never broken.
+        whole: Further columns that are never broken.
+    """
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
     made = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1))
     for index, head in enumerate(heads):
-        made.add_column(Text(head), justify="right" if index in right else "left", overflow="fold", no_wrap=index in right)
+        made.add_column(Text(head), justify="right" if index in right else "left", overflow="fold", no_wrap=index in {*right, *whole})
     for row in rows:
         made.add_row(*(Text(cell) for cell in row))
     return made
@@ -59,8 +66,9 @@ def print_header(event: Planned) -> None:
         also = f"  (also: {', '.join(dict.fromkeys(others))})" if others else ""
         said["scoring"] = f"{' '.join(used)}{also}"
     said["run"] = str(event.folder)
+    width = max(14, *(len(name) for name in said))
     for name, text in said.items():
-        out.print(f"{name:<14} {text}", soft_wrap=True)
+        out.print(f"{name:<{width}} {text}", soft_wrap=True)
 
 
 def labels_of(registry: Registry, metric: str) -> dict[str, str]:

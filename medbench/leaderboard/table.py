@@ -44,7 +44,7 @@ def build_board(task: Task, records: Iterable[RunRecord], headings: dict[str, st
     Args:
         task: Its conventions choose the scores, its primary score orders the rows.
         records: Records of its runs; of several of one model on one manifest, the last one counts.
-        headings: `metric/name` -> heading, for the scores that may become columns, in order of preference.
+        headings: `metric/name` -> heading, for the scores that may become columns where the task names none.
     """
     newest = {(r.model.identity, r.data.manifest, r.data.limit, r.seed): r for r in records if r.task == task.name}
     chosen = [(record, _scores(record, task)) for record in newest.values()]
@@ -105,7 +105,7 @@ def _scores(record: RunRecord, task: Task) -> dict[str, Score]:
 
 def _columns(task: Task, scored: Sequence[dict[str, Score]], headings: dict[str, str]) -> dict[str, str]:
     present = {name for scores in scored for name in scores}
-    order = [task.primary, *headings]
+    order = task.columns or (task.primary, *headings)
     names = [name for name in dict.fromkeys(order) if name in present][:MAX_COLUMNS]
     return {name: headings.get(name) or name.partition("/")[2] for name in names}
 

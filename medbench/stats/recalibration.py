@@ -87,9 +87,9 @@ def _fit(truth: Array, odds: Array, weights: Array, *, sloped: bool) -> Array:
 def _newton(truth: Array, x: Array, weights: Array, intercept: Array, gradient: Array, *, sloped: bool) -> Array:
     """Return the next step (2, resamples), NaN where the information is singular: the truth is separated, or all alike.
 
-    A step is cut to about the length of the way so far: far outliers send the full one where the likelihood is flat.
+    A step is cut to a little more than the slope so far: from far away the full one lands where the likelihood is flat.
     """
-    fitted = 1 / (1 + np.exp(-np.clip(intercept[:, None] + gradient[:, None] * x, -700, 700)))
+    fitted = 1 / (1 + np.exp(-np.clip(intercept[:, None] + gradient[:, None] * x, -150, 150)))
     pull = weights * (truth - fitted)
     information = weights * fitted * (1 - fitted)
     g0, g1 = pull.sum(axis=1), pull @ x
@@ -97,7 +97,7 @@ def _newton(truth: Array, x: Array, weights: Array, intercept: Array, gradient: 
     if not sloped:
         g1, h01, h11 = np.zeros_like(g1), np.zeros_like(h01), np.ones_like(h11)
     determinant = h00 * h11 - h01 * h01
-    determinant = np.where((h00 > 1e-10) & (determinant > 1e-12 * h00 * h11), determinant, np.nan)
+    determinant = np.where(determinant > 1e-12 * h00 * h11, determinant, np.nan)
     step = np.stack([(h11 * g0 - h01 * g1) / determinant, (h00 * g1 - h01 * g0) / determinant])
-    reach = 2 + np.maximum(np.abs(intercept), np.abs(gradient))
+    reach = 2 + np.abs(gradient)
     return np.asarray(step * np.minimum(1.0, reach / np.maximum(np.abs(step).max(axis=0), 1e-30)))

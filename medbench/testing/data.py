@@ -24,14 +24,14 @@ class FakeData(Struct):
 
     n: int = 12
     """Samples of each split."""
-    groups: int = 4
+    groups: int = 5
     """Groups of each split; sample i is of group i modulo their number."""
     seed: int = 0
     images: int = 1
     """Pictures of each sample; the samples of a group share them."""
 
 
-def write_fake_data(root: Path, *, n: int = 12, groups: int = 4, seed: int = 0, images: int = 1, access: str = "synthetic") -> Path:
+def write_fake_data(root: Path, *, n: int = 12, groups: int = 5, seed: int = 0, images: int = 1, access: str = "synthetic") -> Path:
     """Write the dataset `fake-qa` and return its folder.
 
     Sample i (`test-000` …) asks `Question 0: heart` and the like: the last word of even ones is yes or no, that of odd ones
@@ -79,8 +79,8 @@ class FakeReader:
         return [f"{len(samples)} made-up questions"]
 
     def write_twin(self, root: Path, seed: int, size: int) -> None:
-        """Write the dataset with `size` groups of three samples (0: 4)."""
-        write_fake_data(root, n=3 * (size or 4), groups=size or 4, seed=seed)
+        """Write the dataset with `size` groups of three samples (0: 5)."""
+        write_fake_data(root, n=3 * (size or 5), groups=size or 5, seed=seed)
 
 
 def _facts(path: Path) -> FakeData:

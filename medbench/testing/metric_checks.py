@@ -131,7 +131,7 @@ class _Trial:
         """Rows are written to disk and read back before they are reduced again."""
         row = getattr(self.metric, "Row", None)
         if row is not None:
-            again = msgspec.json.decode(msgspec.json.encode(rows), type=list[row])
+            again = msgspec.json.decode(msgspec.json.encode(rows), type=list[row])  # type: ignore[valid-type]  # known only at run time
         else:
             buffer = io.BytesIO()
             try:

@@ -132,7 +132,7 @@ def _picture(grey: int) -> bytes:
 
 
 def _last_word(prompt: str) -> str:
-    return prompt.split()[-1] if prompt.split() else ""
+    return prompt.rsplit(maxsplit=1)[-1] if prompt.split() else ""
 
 
 class Echo:

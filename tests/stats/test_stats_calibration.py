@@ -124,6 +124,28 @@ def test_far_outliers_do_not_lead_the_fit_astray():
     assert recalibration.slope(truth, values, once(60))[0, 0] == pytest.approx(expected, rel=1e-6)
 
 
+def test_fits_find_every_solution_there_is_and_no_other():
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        rows = rng.integers(3, 30)
+        odds = np.clip(rng.standard_t(1, rows) * rng.choice([0.5, 2, 5]), -13, 13)
+        truth = (rng.random(rows) < 1 / (1 + np.exp(-odds * rng.choice([-1, 0.3, 1, 3])))).astype(float)
+        values = 1 / (1 + np.exp(-odds))
+        slope, intercept = (f(truth, values, once(rows))[0] for f in (recalibration.slope, recalibration.in_the_large))
+        mixed = 0 < truth.sum() < rows
+        assert np.isnan(intercept) != mixed
+        ones, noughts = odds[truth == 1], odds[truth == 0]
+        overlapping = mixed and ones.min() < noughts.max() and noughts.min() < ones.max()
+        assert np.isnan(slope) != overlapping
+        if mixed:
+            assert (1 / (1 + np.exp(-odds - intercept))).sum() == pytest.approx(truth.sum(), abs=1e-7)
+
+
+def test_a_model_that_is_sure_and_wrong_has_a_far_intercept():
+    found = recalibration.in_the_large(np.array([1, 0, 0, 0]), np.full(4, 1.0), once(4))
+    assert found == pytest.approx([-np.log(3) - np.log((1 - 1e-6) / 1e-6)], rel=1e-9)
+
+
 @pytest.mark.parametrize("truth", [[0, 0, 0, 0], [1, 1, 1, 1], [0, 0, 1, 1]])
 def test_a_fit_without_a_solution_has_no_slope(truth):
     assert np.isnan(recalibration.slope(np.array(truth), np.array([0.1, 0.2, 0.7, 0.8]), once(4))).all()

@@ -102,6 +102,8 @@ def test_rows_without_any_label_follow_the_stated_rule():
     truth, decided = np.array([[1, 0], [0, 0]]), np.array([[1, 0], [0, 0]])
     assert ours.f1(truth, decided, once(2), "samples").tolist() == [1.0]
     assert ours.f1(truth, decided, once(2), "samples", empty=0.0).tolist() == [0.5]
+    unknown = np.array([[1, 0], [np.nan, np.nan]])
+    assert ours.f1(unknown, decided, once(2), "samples", empty=0.0).tolist() == [1.0]
 
 
 def test_probabilities_are_no_decisions():

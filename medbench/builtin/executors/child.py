@@ -60,7 +60,9 @@ class Child:
         except _Ended as ended:
             self._crashes += 1
             if self._crashes >= CRASHES:
-                raise PluginError(f"{self._card.name}: {ended} {self._crashes} times in a row", hint="a smaller batch_size may help") from None
+                raise PluginError(
+                    f"{self._card.name}: {ended} {self._crashes} times in a row", hint="a smaller batch_size may help"
+                ) from None
             for key in unanswered:
                 yield Answer(key=key, output=Failed(kind="model", error=str(ended)))
 
@@ -139,4 +141,3 @@ class _Ended(Exception):
 
 
 _decoder: msgspec.msgpack.Decoder[FromChild] = msgspec.msgpack.Decoder(FromChild)
-

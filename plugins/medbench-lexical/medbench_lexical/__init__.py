@@ -15,6 +15,7 @@ TEXT_CONVENTIONS = (
     "raw-split@1",
 )
 """How a report becomes tokens, the default first."""
+TRAIN_CONVENTIONS = ("r2gen-iu+vocab@1", "r2gen-mimic+vocab@1")
 
 _INSTALL = "pip install medbench-lexical"
 _COCO = "https://github.com/salaniz/pycocoevalcap 1.2"
@@ -41,6 +42,7 @@ COCO = (
             "bleu-4": _rate("BLEU-4", primary=True),
         },
         conventions={"text": TEXT_CONVENTIONS},
+        train_conventions=TRAIN_CONVENTIONS,
         needs=("pycocoevalcap",),
         install=_INSTALL,
         source=f"Papineni et al., ACL 2002; {_COCO}",
@@ -52,6 +54,7 @@ COCO = (
         takes=("text",),
         scores={"rouge-l": _rate("ROUGE-L", primary=True)},
         conventions={"text": TEXT_CONVENTIONS},
+        train_conventions=TRAIN_CONVENTIONS,
         needs=("rapidfuzz", "pycocoevalcap"),
         install=_INSTALL,
         source=f"Lin, ACL 2004 workshop; {_COCO}",
@@ -63,6 +66,7 @@ COCO = (
         takes=("text",),
         scores={"cider": ScoreFacts(unit="score", high=10.0, worst=0.0, label="CIDEr", primary=True)},
         conventions={"text": TEXT_CONVENTIONS},
+        train_conventions=TRAIN_CONVENTIONS,
         needs=("pycocoevalcap",),
         install=_INSTALL,
         source=f"Vedantam et al., CVPR 2015; {_COCO}",
@@ -74,6 +78,7 @@ COCO = (
         takes=("text",),
         scores={"meteor": _rate("METEOR", primary=True)},
         conventions={"text": TEXT_CONVENTIONS},
+        train_conventions=TRAIN_CONVENTIONS,
         needs=("pycocoevalcap",),
         install=_INSTALL,
         source=f"Denkowski and Lavie, WMT 2014; {_COCO}",
@@ -88,6 +93,7 @@ OTHERS = (
         takes=("text",),
         scores={f"sentence-bleu-{n}": _rate(f"sentence BLEU-{n}", primary=n == 2) for n in (1, 2, 3, 4)},
         conventions=_first("lower-period"),
+        train_conventions=TRAIN_CONVENTIONS,
         install=_INSTALL,
         source="MedEvalKit; CXR-Report-Metric (BLEU-2), doi:10.1016/j.patter.2023.100802",
     ),
@@ -98,6 +104,7 @@ OTHERS = (
         takes=("text",),
         scores={"exact-match": _rate("exact match", primary=True)},
         conventions=_first("lower-split"),
+        train_conventions=TRAIN_CONVENTIONS,
         install=_INSTALL,
     ),
     MetricCard(
@@ -107,6 +114,7 @@ OTHERS = (
         takes=("text",),
         scores={"f1": _rate("token F1", primary=True), "precision": _rate("token precision"), "recall": _rate("token recall")},
         conventions=_first("lower-split"),
+        train_conventions=TRAIN_CONVENTIONS,
         install=_INSTALL,
         source="Rajpurkar et al., EMNLP 2016 (without its normalisation, which the convention stands for)",
     ),

@@ -56,7 +56,11 @@ class Bleu:
 
 def statistics(texts: Texts) -> Array:
     """Return BLEU's sufficient statistics, shape (samples, 10)."""
-    counts = count(texts)
+    return statistics_of(count(texts))
+
+
+def statistics_of(counts: Counts) -> Array:
+    """Return BLEU's sufficient statistics from counts of four orders, shape (samples, 10)."""
     length = counts.length[counts.hypothesis]
     correct = [clipped(counts, order) for order in counts.orders]
     guessed = [np.maximum(0, length - order) for order in range(ORDERS)]

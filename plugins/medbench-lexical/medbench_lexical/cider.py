@@ -86,4 +86,3 @@ def _cosines(counts: Counts, order: Order) -> Array:
     dot = np.bincount(order.document[order.theirs], np.minimum(ours, theirs) * theirs, minlength=documents)
     both = norm * norm[counts.hypothesis[counts.sample]]
     return np.divide(dot, both, out=np.zeros(documents), where=both != 0)
-

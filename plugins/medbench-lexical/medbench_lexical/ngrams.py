@@ -41,17 +41,27 @@ class Counts(NamedTuple):
 
 @lru_cache(maxsize=1)
 def count(texts: Texts) -> Counts:
-    """Count the n-grams of orders 1 to 4.
+    """Count the n-grams of orders 1 to 4 of tokens between white space.
 
-    Tokens are what stands between white space. The last result is kept: metrics under one convention share it.
+    The last result is kept: metrics under one convention share it.
     """
-    sizes = np.array([1 + len(references) for references in texts.references], dtype=np.int64)
     words = [text.split() for sample in zip(texts.hypotheses, texts.references, strict=True) for text in (sample[0], *sample[1])]
-    tokens = numbered(list(chain.from_iterable(words)))
-    length = np.fromiter(map(len, words), dtype=np.int64, count=len(words))
+    return counted(words, [len(references) for references in texts.references])
+
+
+def counted(documents: Sequence[Sequence[Any]], n_references: Sequence[int], orders: int = ORDERS) -> Counts:
+    """Count the n-grams of tokenized documents: of each sample its prediction, then its references.
+
+    >>> counts = counted(["abab", "ab", "bab"], [2], orders=2)
+    >>> [clipped(counts, order).tolist() for order in counts.orders]
+    [[3], [2]]
+    """
+    sizes = 1 + np.array(n_references, dtype=np.int64)
+    tokens = numbered(list(chain.from_iterable(documents)))
+    length = np.fromiter(map(len, documents), dtype=np.int64, count=len(documents))
     sample = np.repeat(np.arange(len(sizes)), sizes)
     hypothesis = np.cumsum(sizes) - sizes
-    return Counts(sample, hypothesis, length, tuple(_orders(tokens, length, sample, hypothesis)))
+    return Counts(sample, hypothesis, length, tuple(_orders(tokens, length, sample, hypothesis, orders)))
 
 
 def numbered(tokens: Sequence[Any]) -> Ints:
@@ -60,13 +70,13 @@ def numbered(tokens: Sequence[Any]) -> Ints:
     return np.fromiter(map(number.__getitem__, tokens), dtype=np.int64, count=len(tokens))
 
 
-def _orders(tokens: Ints, length: Ints, sample: Ints, hypothesis: Ints) -> Iterator[Order]:
+def _orders(tokens: Ints, length: Ints, sample: Ints, hypothesis: Ints, orders: int) -> Iterator[Order]:
     document = np.repeat(np.arange(len(length)), length)
     end = np.repeat(np.cumsum(length), length)
     start = np.arange(len(tokens))
     gram = tokens
     vocabulary = int(tokens.max(initial=0)) + 1
-    for order in range(1, ORDERS + 1):
+    for order in range(1, orders + 1):
         if order > 1:
             inside = start + order <= end[start] if len(start) else np.zeros(0, dtype=bool)
             start, gram = start[inside], gram[inside]

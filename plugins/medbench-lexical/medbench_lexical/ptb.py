@@ -25,15 +25,16 @@ DROPPED = frozenset(("", "''", "'", "``", "`", "-LRB-", "-RRB-", "-LCB-", "-RCB-
 SPLIT_WORDS = frozenset(("cannot", "gimme", "gonna", "gotta", "lemme", "wanna"))
 """Words of letters only that become two tokens."""
 
-ABBREVIATIONS = frozenset(
+_ABBREVIATED = (
     "a adj adm adv al ala alex apr ariz ark art assn assoc assocs asst attys atty aug ave az b bhd bldg blvd brig bros c ca calif "
     "capt cf cie cmdr co col colo comdr conn corp cos cpl ct d dak dec del dept det dr drs e elec ens esq est etc ext f feb fig "
     "figs fla fri ft g ga gen gov govs h hon i ill inc ind insp intl invt j jan jos jr jul jun k kan kans ky l la lieut lt ltd m "
     "maj mar mass md messrs mfg mich minn miss mlle mme mo mon mont mr mrs ms msgr mt mtg n natl neb nev no nos nov o oct okla op "
     "ore p pa penn pfc ph plc pp ppte pptes ppty pptys pres prof profs prop pte ptes pty ptys pvt q r rd rep reps rev rt s sen "
     "sens sep sept seq sfc sgt spc sq sr st ste supt supts sys t tel tenn tex thu thurs treas tue tues u univ v va vs vt w wash "
-    "wed wis wisc wm wyo x y z".split()
+    "wed wis wisc wm wyo x y z"
 )
+ABBREVIATIONS = frozenset(_ABBREVIATED.split())
 """Words whose final full stop may stay with them. Found by running the jar on every word of up to five letters and on the longer
 ones of METEOR's paraphrase table, in three spellings and before ten kinds of following text."""
 
