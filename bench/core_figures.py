@@ -15,6 +15,7 @@ MICROSECONDS = 100.0
 MEGABYTES = 400.0
 SECONDS = 1.5
 SAMPLES = 100_000
+GROUPS = 5_000
 
 Figure = tuple[str, float, str, str, str, bool]
 
@@ -84,7 +85,7 @@ def _large_run(home: Path) -> tuple[float, float]:
     from medbench.testing import write_fake_data
 
     data = home / "large"
-    write_fake_data(data, n=SAMPLES, groups=SAMPLES // 3, images=0)
+    write_fake_data(data, n=SAMPLES, groups=GROUPS)
     command = [sys.executable, "-c", _SCRIPT, str(data), str(home / "runs")]
     done = subprocess.run(command, check=True, capture_output=True, text=True, env=_environment(home))
     seconds, megabytes, count = map(float, done.stdout.split())
@@ -108,7 +109,7 @@ def _mock_run(home: Path, count: int) -> float:
     from medbench.testing import write_fake_data
 
     data = home / "small"
-    write_fake_data(data, n=count, groups=count // 3, images=0)
+    write_fake_data(data, n=count, groups=count // 3)
     times = []
     for number in range(3):
         arguments = ["run", "--task", "fake-vqa", "--model", "fake-echo", "--data", str(data), "--runs-dir", str(home / f"runs{number}")]

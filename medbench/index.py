@@ -60,12 +60,12 @@ def read_index(reader: Any, root: Path, split: str, params: Mapping[str, Any], d
 
 
 def manifest_of(samples: Sequence[Sample]) -> str:
-    """Return the digest of what is evaluated: every sample with its image digests, in order of ids; not where files lie."""
+    """Return the digest of what is evaluated: samples with their image digests, in order of ids; not where files lie, nor other names."""
     made = hashlib.sha256()
     encode = msgspec.json.Encoder(order="deterministic").encode
     for sample in sorted(samples, key=lambda sample: sample.id):
         bare = tuple(Image(role=image.role, preset=image.preset, digest=image.digest) for image in sample.images)
-        made.update(encode(msgspec.structs.replace(sample, images=bare)) + b"\n")
+        made.update(encode(msgspec.structs.replace(sample, images=bare, aliases={})) + b"\n")
     return made.hexdigest()[:LENGTH]
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from medbench.leaderboard.table import Board
     from medbench.record import Score
 
-SYSTEM_WIDTH, COVERAGE_WIDTH = 20, 22
+SYSTEM_WIDTH, COVERAGE_WIDTH = 24, 14
 """Room kept for the system's name, which may be broken over lines, and for coverage and empty rate."""
 
 app = typer.Typer(no_args_is_help=True, help="Tables over the records of many runs.")
@@ -93,7 +93,7 @@ def _fitting(board: Board, width: int) -> list[str]:
     columns: list[str] = []
     for name, heading in board.columns.items():
         lines = [line for row in board.rows for line in _two_lines(row.scores.get(name)).split("\n")]
-        room -= 3 + max(len(line) for line in [heading, *lines])
+        room -= 3 + max(len(line) for line in [*_heading(heading).split("\n"), *lines])
         if room >= 0 or not columns:
             columns.append(name)
     return columns
@@ -104,6 +104,12 @@ def _two_lines(score: Score | None) -> str:
     from medbench.report.cells import interval, value_cell
 
     return _stacked(value_cell(score), interval(score.low, score.high, score.unit)) if score else "not\ncomputed"
+
+
+def _heading(text: str) -> str:
+    """Return a heading, a long one over two lines."""
+    first, _, last = text.rpartition(" ")
+    return f"{first}\n{last}" if first and len(text) > 12 else text
 
 
 def _stacked(over: str, under: str) -> str:
@@ -119,11 +125,16 @@ def _print(board: Board) -> None:
     out.print(f"{board.task} · {board.title}", soft_wrap=True)
     out.print(" · ".join(part for part in (board.convention, board.data) if part), soft_wrap=True)
     print()
-    heads = ["system", *(board.columns[c] for c in columns), "scored", "empty %"]
+    heads = ["system", *(_heading(board.columns[c]) for c in columns), "scored"]
     rows = [
-        [_stacked(r.system, ", ".join(r.marks)), *(_two_lines(r.scores.get(c)) for c in columns), r.coverage, r.empty] for r in board.rows
+        [
+            _stacked(row.system, ", ".join(row.marks)),
+            *(_two_lines(row.scores.get(column)) for column in columns),
+            _stacked(row.coverage, f"empty {row.empty} %"),
+        ]
+        for row in board.rows
     ]
-    out.print(table(heads, rows, right=(len(heads) - 1, len(heads) - 2), whole=range(1, len(heads) - 2)))
+    out.print(table(heads, rows, whole=range(1, len(heads))))
     left_out = [board.columns[c] for c in board.columns if c not in columns]
     if left_out:
         print(f"no room for {', '.join(left_out)}: a wider terminal, --markdown or --json shows all")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from medbench.events import Progress
 
@@ -25,7 +25,7 @@ class Progressing:
         self._shown: dict[str, float] = {}
         self._terminal = sys.stderr.isatty() and not quiet
 
-    def __enter__(self) -> Progressing:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:

@@ -34,17 +34,10 @@ def carry_out(events: Iterator[Event], registry: Registry, *, as_json: bool, qui
     finished: Finished | None = None
     with Progressing(quiet=quiet) as progressing:
         for event in events:
-            if isinstance(event, Planned) and header:
-                print_header(event)
-            elif isinstance(event, Note):
-                progressing.note(event.text, to_stdout=header)
-            elif isinstance(event, Progress):
-                progressing.show(event)
-            elif isinstance(event, ShardDone):
-                print(f"shard {event.part}/{event.parts} is done: {event.done} of {event.total} outputs of the run are there")
-                print("when all shards are done, the same command without --shard scores the run")
-            elif isinstance(event, Finished):
+            if isinstance(event, Finished):
                 finished = event
+            else:
+                _show(event, progressing, header=header)
     if finished is None:
         return
     record = finished.record
@@ -52,12 +45,24 @@ def carry_out(events: Iterator[Event], registry: Registry, *, as_json: bool, qui
         print_json(record)
     else:
         if header and not finished.asked and not finished.measured:
-            print(
-                f"nothing to do: {record.n_predictions} of {record.n_predictions} outputs and all scores are there ({record.fingerprint})"
-            )
+            count = f"{record.n_predictions:,} of {record.n_predictions:,}"
+            print(f"nothing to do: {count} outputs and all scores are there ({record.fingerprint})")
         print_scores(record, registry, finished.folder)
     if not record.complete:
         raise typer.Exit(FAILED_SAMPLES)
+
+
+def _show(event: Event, progressing: Progressing, *, header: bool) -> None:
+    """Show one event on the way."""
+    if isinstance(event, Planned) and header:
+        print_header(event)
+    elif isinstance(event, Note):
+        progressing.note(event.text, to_stdout=header)
+    elif isinstance(event, Progress):
+        progressing.show(event)
+    elif isinstance(event, ShardDone):
+        print(f"shard {event.part}/{event.parts} is done: {event.done} of {event.total} outputs of the run are there")
+        print("when all shards are done, the same command without --shard scores the run")
 
 
 def show_plan(options: RunOptions, registry: Registry, *, as_json: bool) -> None:

@@ -127,7 +127,7 @@ def _grouped(scores: Sequence[Score]) -> dict[str, list[Score]]:
 
 def _row(score: Score, labels: dict[str, str], *, several: bool) -> list[str]:
     name = cells.label(score, labels)
-    indent = "  " if not several and score.name not in {"overall"} and "overall" in labels else ""
+    indent = "  " if not several and score.name != "overall" and "overall" in labels else ""
     return [f"{indent}{name}", cells.value_cell(score), cells.interval_cell(score), cells.coverage_cell(score), cells.empty_cell(score)]
 
 

@@ -18,6 +18,9 @@ Array = np.ndarray[Any, np.dtype[Any]]
 class FirstWord:
     """Compares first words, whatever their case; an answer without a word is wrong.
 
+    Args:
+        convention: Family -> name, for metrics whose card names conventions; this one has none.
+
     >>> from medbench.types import Sample
     >>> sample = Sample(id="1", group="1", split="test", references=("Right lung",))
     >>> FirstWord().measure([Pair(sample, Text(text=answer)) for answer in ("right side.", "the right lung")]).tolist()
@@ -25,7 +28,7 @@ class FirstWord:
     """
 
     def __init__(self, *, convention: Mapping[str, str] | None = None) -> None:
-        self._convention = convention or {}
+        self.convention = dict(convention or {})
 
     def measure(self, pairs: Sequence[Pair]) -> Array:
         """Return one row per pair, in order: right (0 or 1) and number of words."""
@@ -52,7 +55,8 @@ class FirstWord:
 def _row(pair: Pair) -> tuple[float, float]:
     assert isinstance(pair.value, Text)  # the card takes nothing else
     said, truth = _words(pair.value.text), _words(pair.sample.references[0])
-    return float(said[:1] == truth[:1] != []), float(len(said))
+    right = bool(truth) and said[:1] == truth[:1]
+    return float(right), float(len(said))
 
 
 def _words(text: str) -> list[str]:

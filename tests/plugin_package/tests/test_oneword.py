@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import doctest
+
 import medbench_oneword
+from medbench_oneword import metric
+
 from medbench.cards import MetricCard, ModelCard
 from medbench.testing import check_metric, check_model
 from medbench.types import Generate, Pair, Sample, Text
@@ -24,3 +28,8 @@ def test_the_metric_compares_first_words() -> None:
         for at, (truth, answer) in enumerate(answers)
     ]
     assert check_metric(METRIC, pairs) == {"first-word": 0.5, "length": 7 / 4}
+
+
+def test_the_example_in_the_docstring_is_true() -> None:
+    tried = doctest.testmod(metric)
+    assert (tried.attempted, tried.failed) == (3, 0)
