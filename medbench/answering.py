@@ -10,8 +10,8 @@ import msgspec
 
 from medbench.events import Event, Note, Progress
 from medbench.files import FileDigests, cache_folder
-from medbench.identity import digest_of, request_key, tree_digest
-from medbench.plan import ModelPlan, safe_name
+from medbench.identity import digest_of, request_key, safe_name, tree_digest
+from medbench.plan import ModelPlan
 from medbench.store import Outputs, Store
 from medbench.types import Asked, Failed, Loaded, Request, Struct
 
@@ -91,14 +91,14 @@ def ask(
             wanted[key] = request
     mine = [key for key in wanted if shard is None or int(key[:8], 16) % shard[1] == shard[0] - 1]
     missing = store.missing(mine, retry_failed=retry_failed)
-    yield Progress(
-        stage="predict", done=len(mine) - len(missing), total=len(mine), failed=sum(bool(store.failed(k)) for k in mine if k in store)
-    )
+    failed = sum(bool(store.failed(key)) for key in set(mine).difference(missing))
+    begun = Progress(stage="predict", done=len(mine) - len(missing), total=len(mine), failed=failed)
+    yield begun
     if missing:
         # neighbours share an image, so that a model computes its features once
         missing.sort(key=lambda key: tuple(image.digest for image in wanted[key].images))
         queue = _queue(missing, wanted, model.batch_size * WINDOW, store, retry_failed=retry_failed)
-        yield from _exchange(model, options, queue, len(mine), len(missing), executor, store)
+        yield from _exchange(model, options, queue, executor, store, begun)
         open_ = sum(key not in store for key in mine)
         if open_:
             yield Note(text=f"{open_} of {len(mine)} requests were not answered; the same command asks again")
@@ -107,10 +107,10 @@ def ask(
 
 
 def _exchange(
-    model: ModelPlan, options: dict[str, Any], queue: Iterator[Asked], total: int, missing: int, executor: Any, store: Store
+    model: ModelPlan, options: dict[str, Any], queue: Iterator[Asked], executor: Any, store: Store, begun: Progress
 ) -> Iterator[Event]:
-    done = total - missing
-    failed = 0
+    """Put the queue to the executor and keep each answer as it comes; `begun` is how far the requests were before."""
+    done, failed = begun.done, begun.failed
     yield Progress(stage="load", done=0, total=1)
     for message in executor.map(model.card, options, queue, model.batch_size * WINDOW):
         if isinstance(message, Loaded):
@@ -120,7 +120,7 @@ def _exchange(
         store.append(message.key, message.output)
         done += 1
         failed += isinstance(message.output, Failed)
-        yield Progress(stage="predict", done=done, total=total, failed=failed)
+        yield Progress(stage="predict", done=done, total=begun.total, failed=failed)
 
 
 def _queue(missing: list[str], wanted: dict[str, Request], window: int, store: Store, *, retry_failed: bool) -> Iterator[Asked]:

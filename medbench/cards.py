@@ -26,7 +26,7 @@ class Card(Struct):
     """Paper or reference implementation."""
 
 
-class ModelCard(Card):
+class ModelCard(Card, kw_only=True):
     """A model that can be evaluated."""
 
     can: tuple[Capability, ...]
@@ -72,7 +72,7 @@ class ScoreFacts(Struct):
     """Shown where there is room for one number."""
 
 
-class MetricCard(Card):
+class MetricCard(Card, kw_only=True):
     """A metric, or a family of scores computed together."""
 
     takes: tuple[str, ...]
@@ -99,7 +99,7 @@ class MetricCard(Card):
         return ScoreFacts(unit="", higher_is_better=None, low=None, high=None)
 
 
-class ProtocolCard(Card):
+class ProtocolCard(Card, kw_only=True):
     """A way of putting a task to a model: two pure functions around it."""
 
     asks: Capability
@@ -109,7 +109,7 @@ class ProtocolCard(Card):
     """`test` stands for the split that the task evaluates."""
 
 
-class ReaderCard(Card):
+class ReaderCard(Card, kw_only=True):
     """A dataset and the code that reads its real on-disk layouts."""
 
     access: Access

@@ -24,6 +24,11 @@ def check(plan: Plan, registry: Registry) -> list[Problem]:
     return problems
 
 
+def check_scoring(plan: Plan) -> list[Problem]:
+    """Return why predictions that are there cannot be scored by this plan: its metrics, and the way to the judge."""
+    return [*_metrics(plan), *(_data_use(plan, plan.judge) if plan.judge else [])]
+
+
 def _capability(plan: Plan, model: ModelPlan, registry: Registry) -> list[Problem]:
     wanted = plan.protocol.asks
     if wanted in model.card.can:
@@ -73,7 +78,8 @@ def _metrics(plan: Plan) -> list[Problem]:
 def _data_use(plan: Plan, model: ModelPlan) -> list[Problem]:
     """Default-deny: credentialed or restricted data towards a model on another machine."""
     access = access_of(plan.reader, Path(plan.root)) if plan.root else plan.reader.access
-    if not model.card.networked or model.options.get("local") or access not in GUARDED or plan.permission:
+    local = str(model.options.get("local", "")).lower() in {"true", "1"}
+    if not model.card.networked or local or access not in GUARDED or plan.permission.strip():
         return []
     return [
         Problem(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from medbench.errors import UsageError
 from medbench.identity import hash_order
 from medbench.types import Image, Sample
 
@@ -15,12 +16,15 @@ def under_condition(samples: Sequence[Sample], condition: str, seed: int) -> lis
 
     `blank` shows an all-grey picture of the same size; `shuffled` shows the pictures of another group, drawn over the whole
     split, so that nobody keeps their own.
+
+    Raises:
+        UsageError: pictures are to be shuffled among fewer than two groups.
     """
     if condition == "blank":
         return [msgspec.structs.replace(sample, images=tuple(_blank(image) for image in sample.images)) for sample in samples]
     if condition == "shuffled":
         lent = _lenders(samples, seed)
-        return [msgspec.structs.replace(sample, images=lent[sample.group]) for sample in samples]
+        return [msgspec.structs.replace(sample, images=lent[sample.group] if sample.images else ()) for sample in samples]
     return list(samples)
 
 
@@ -34,6 +38,8 @@ def _lenders(samples: Sequence[Sample], seed: int) -> dict[str, tuple[Image, ...
     for sample in samples:
         if sample.images:
             images.setdefault(sample.group, sample.images)
+    if len(images) < 2:
+        raise UsageError(f"images=shuffled: {len(images)} group with pictures has nobody to exchange them with", hint="take more samples")
     order = [name.partition("\0")[2] for name in hash_order(f"{seed}\0{group}" for group in images)]
     lent = {group: images[order[(at + 1) % len(order)]] for at, group in enumerate(order)}
     return {sample.group: lent.get(sample.group, ()) for sample in samples}

@@ -54,6 +54,16 @@ def _content(image: Image) -> Image:
     return Image(role=image.role, preset=image.preset, digest=image.digest)
 
 
+def safe_name(name: str) -> str:
+    """Return a name that is safe as one folder on any disk.
+
+    >>> safe_name("openai:gpt-4o"), safe_name("../x")
+    ('openai-gpt-4o', 'x')
+    """
+    kept = "".join(c if c.isalnum() or c in "._-@+" else "-" for c in name)
+    return kept.strip(".-")[:80] or "unnamed"
+
+
 def sample_seed(seed: int, sample: str) -> int:
     """Return the seed of one sample (63 bits): a function of the run's seed and the id alone, never of order or batch."""
     return int.from_bytes(hashlib.sha256(f"{seed}\0{sample}".encode()).digest()[:8], "little") >> 1

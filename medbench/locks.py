@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
-from medbench.files import storage
+from medbench.errors import StorageError
 
 
 def try_lock(file: BinaryIO) -> bool:
@@ -26,8 +26,10 @@ class FolderLock:
     """The lock of one folder. Enter it to release it at the end; take it with `try_take`, and `wait` when another has it."""
 
     def __init__(self, folder: Path) -> None:
-        with storage(folder):
+        try:
             self._file: BinaryIO = (folder / ".lock").open("a+b")
+        except OSError as error:
+            raise StorageError(f"{folder}: cannot be written ({error.strerror})", hint="copy it to a folder of your own") from error
         self._mine = False
 
     def __enter__(self) -> Self:

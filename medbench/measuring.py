@@ -13,7 +13,7 @@ import numpy as np
 from medbench.errors import MedbenchError, UsageError
 from medbench.files import private_folder, write_whole
 from medbench.identity import digest_of
-from medbench.plan import MetricPlan
+from medbench.metric_plans import MetricPlan
 from medbench.registry import load
 from medbench.types import Condition, Failed, Output, Pair, Prediction, Request, Sample, Text, Value, as_text
 

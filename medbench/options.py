@@ -108,6 +108,21 @@ def convert_params(struct: type[Any], given: Mapping[str, Any], owner: str, prob
     return msgspec.convert(kept, struct, strict=False)
 
 
+def argument_of(name: str) -> dict[str, Any]:
+    """Return what stands behind the colon of `openai:gpt-4o` as the option `name`."""
+    _, sign, argument = name.partition(":")
+    return {"name": argument} if sign else {}
+
+
+def attempt(make: Callable[[], T], problems: list[Problem]) -> T | None:
+    """Return what `make` gives; what a user can act on becomes a problem."""
+    try:
+        return make()
+    except MedbenchError as error:
+        problems.append(Problem(error.message, error.hint))
+        return None
+
+
 def _hints(made: Any) -> dict[str, Any]:
     try:
         return typing.get_type_hints(made.__init__ if inspect.isclass(made) else made)

@@ -14,11 +14,12 @@ from medbench.events import Event, Note, Planned
 from medbench.files import FileDigests
 from medbench.finishing import data_facts, finish
 from medbench.foreign import Joined, join, read_rows
-from medbench.identity import digest_of
+from medbench.identity import digest_of, safe_name
 from medbench.index import digests_of, read_index
 from medbench.locks import FolderLock
 from medbench.options import RunOptions
-from medbench.plan import Plan, plan_metrics, resolve, safe_name
+from medbench.metric_plans import plan_metrics
+from medbench.plan import Plan, plan_model, resolve
 from medbench.record import DataFacts, ModelFacts, RunRecord
 from medbench.registry import Registry, load
 from medbench.roots import ensure_twin, twin_folder

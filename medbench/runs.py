@@ -10,8 +10,8 @@ import msgspec
 
 from medbench.errors import DataError, UsageError, suggestion
 from medbench.files import private_folder, write_whole
-from medbench.identity import digest
-from medbench.plan import Plan, safe_name
+from medbench.identity import digest, safe_name
+from medbench.plan import Plan
 from medbench.record import RunRecord, read_record, to_json
 from medbench.types import Prediction, Sample
 

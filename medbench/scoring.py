@@ -10,7 +10,7 @@ import numpy as np
 
 from medbench.events import Event, Progress
 from medbench.measuring import Ask, Measured, Measuring
-from medbench.plan import MetricPlan
+from medbench.metric_plans import MetricPlan
 from medbench.record import Contrast, Score
 from medbench.reducing import RESAMPLES, Target, contrasts, resample
 from medbench.types import Prediction, Sample, Struct, as_text

@@ -9,7 +9,7 @@ import uuid
 import zlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Self
 
 import msgspec
 
@@ -59,7 +59,7 @@ class Store:
         else:
             self.refresh(opening=True)
 
-    def __enter__(self) -> Store:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -182,6 +182,8 @@ class Store:
 
     def _vector(self, segment: str, output: Vector) -> memoryview:
         """Return a view of the memory-mapped segment, mapped anew when it has grown past the map."""
+        if not output.dim:
+            return memoryview(b"")  # an empty file cannot be mapped
         end = output.offset + 4 * output.dim
         mapped = self._maps.get(segment)
         if mapped is None or len(mapped) < end:

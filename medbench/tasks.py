@@ -99,6 +99,10 @@ def read_task(path: Path) -> Task:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UsageError(f"{path}: no such file", hint="a task is a name (medbench list tasks) or a TOML file") from None
+    except OSError as error:
+        raise UsageError(
+            f"{path}: cannot be read ({error.strerror})", hint="a task is a name (medbench list tasks) or a TOML file"
+        ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: not valid TOML: {error}", hint="mend that line") from error
     table.setdefault("name", path.stem)
@@ -113,6 +117,12 @@ def read_task(path: Path) -> Task:
         raise UsageError(f"{path}: name is {task.name!r}", hint=f"a task is named as its file: {path.stem!r}")
     if not task.protocol or not task.metrics:
         raise UsageError(f"{path}: a task needs at least one protocol and one metric", hint='protocol = ["vqa"], metrics = ["vqa"]')
+    for key, named in (("primary", (task.primary,)), ("columns", task.columns)):
+        for score in filter(None, named):
+            if score.partition("/")[0] not in task.metrics or not score.partition("/")[2]:
+                raise UsageError(
+                    f"{path}: {key}: {score!r} is no score of this task", hint=f"metric/name, of the metrics {', '.join(task.metrics)}"
+                )
     return task
 
 
@@ -125,11 +135,13 @@ def _shipped() -> Path:
 
 def _inside_package(load: str) -> Path:
     module, _, relative = load.partition(":")
-    spec = find_spec(module)
+    try:
+        spec = find_spec(module)
+    except ModuleNotFoundError:
+        spec = None
     places = spec.submodule_search_locations if spec else None
-    if not places:
-        raise UsageError(f"{load}: no package {module}", hint="a task card's load is package:path/inside/it.toml")
-    return Path(places[0]) / relative
+    # a card of a package that is not there is a file that is not there: its own task's mistake, not every task's
+    return Path(places[0] if places else module) / relative
 
 
 def _explain(message: str) -> str:
@@ -148,7 +160,7 @@ def _explain(message: str) -> str:
 
 def _allowed(message: str) -> str:
     unknown = re.search(r"unknown field `([^`]+)`", message)
-    fields = list(Published.__struct_fields__ if "published" in message else Task.__struct_fields__)
+    fields = list(Published.__struct_fields__ if "$.published" in message else Task.__struct_fields__)
     if unknown:
         close = nearest(unknown[1], fields)
         return f"did you mean {close[0]}?" if close else f"allowed keys: {', '.join(f for f in fields if f != 'path')}"

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from medbench.leaderboard.table import Board
     from medbench.record import Score
 
-SYSTEM_WIDTH, COVERAGE_WIDTH = 24, 14
+SYSTEM_WIDTH, COVERAGE_WIDTH = 18, 13
 """Room kept for the system's name, which may be broken over lines, and for coverage and empty rate."""
 
 app = typer.Typer(no_args_is_help=True, help="Tables over the records of many runs.")
@@ -93,7 +93,7 @@ def _fitting(board: Board, width: int) -> list[str]:
     columns: list[str] = []
     for name, heading in board.columns.items():
         lines = [line for row in board.rows for line in _two_lines(row.scores.get(name)).split("\n")]
-        room -= 3 + max(len(line) for line in [*_heading(heading).split("\n"), *lines])
+        room -= 2 + max(len(line) for line in [*_heading(heading).split("\n"), *lines])
         if room >= 0 or not columns:
             columns.append(name)
     return columns

@@ -9,7 +9,7 @@ import msgspec
 
 from medbench.identity import digest
 from medbench.measuring import Measured, Measuring
-from medbench.plan import MetricPlan
+from medbench.metric_plans import MetricPlan
 from medbench.record import RunRecord
 from medbench.registry import Registry
 from medbench.runs import RunFolder

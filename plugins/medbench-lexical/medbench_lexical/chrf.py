@@ -35,7 +35,7 @@ class Chrf:
     >>> metric = Chrf()
     >>> rows = metric.measure([Pair(sample, Text(text="No effusion."))])
     >>> {name: round(float(values[0]), 6) for name, (values, _) in metric.reduce(rows, [[1]]).items()}
-    {'chrf': 0.583441, 'chrf++': 0.563333}
+    {'chrf': 0.484083, 'chrf++': 0.507308}
     """
 
     def __init__(self, *, convention: Mapping[str, str] | None = None) -> None:
@@ -96,7 +96,7 @@ def _per_document(counts: Counts) -> Array:
     columns = []
     for number, order in enumerate(counts.orders):
         total = np.maximum(counts.length - number, 0)
-        common = np.minimum(order.count[order.ours], order.count[order.theirs])
+        common = np.minimum(order.times[order.ours], order.times[order.theirs])
         matches = np.bincount(order.document[order.theirs], common, minlength=len(total))
         # An order that the reference has not does not count against the prediction.
         columns += [np.where(total > 0, total[counts.hypothesis[counts.sample]], 0), total, matches]
@@ -121,4 +121,5 @@ def f_score(statistics: Array) -> Array:
     precision = np.where(both, matches / np.maximum(ours, 1.0), 0.0).sum(axis=1) / orders
     recall = np.where(both, matches / np.maximum(theirs, 1.0), 0.0).sum(axis=1) / orders
     below = BETA**2 * precision + recall
-    return np.divide((1 + BETA**2) * precision * recall, below, out=np.zeros(len(statistics)), where=below > 0)
+    scores: Array = np.divide((1 + BETA**2) * precision * recall, below, out=np.zeros(len(statistics)), where=below > 0)
+    return scores

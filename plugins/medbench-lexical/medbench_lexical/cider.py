@@ -29,7 +29,7 @@ class Cider:
     >>> metric = Cider(convention={"text": "lower-split@1"})
     >>> rows = metric.measure([Pair(sample, Text(text="no effusion is seen")) for sample in samples])
     >>> [round(float(value), 6) for value in rows[:, 0]]
-    [10.0, 0.133361, 0.0]
+    [10.0, 0.108581, 0.0]
     """
 
     def __init__(self, *, convention: Mapping[str, str] | None = None, train_references: Sequence[str] | None = None) -> None:
@@ -80,9 +80,10 @@ def _cosines(counts: Counts, order: Order) -> Array:
     fresh = np.r_[True, (np.diff(gram) != 0) | (np.diff(owner) != 0)][: len(gram)]
     frequency = np.bincount(gram[fresh], minlength=int(order.gram.max(initial=-1)) + 1)
     idf = np.log(float(len(counts.hypothesis))) - np.log(np.maximum(1.0, frequency))
-    weight = order.count * idf[order.gram]
+    weight = order.times * idf[order.gram]
     norm = np.sqrt(np.bincount(order.document, weight * weight, minlength=documents))
     ours, theirs = weight[order.ours], weight[order.theirs]
     dot = np.bincount(order.document[order.theirs], np.minimum(ours, theirs) * theirs, minlength=documents)
     both = norm * norm[counts.hypothesis[counts.sample]]
-    return np.divide(dot, both, out=np.zeros(documents), where=both != 0)
+    cosines: Array = np.divide(dot, both, out=np.zeros(documents), where=both != 0)
+    return cosines

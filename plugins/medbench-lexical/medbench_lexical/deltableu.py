@@ -36,7 +36,7 @@ class DeltaBleu:
     >>> from medbench.types import Text
     >>> rows = metric.measure([Pair(sample, Text(text="It is psoriasis"))])
     >>> round(float(metric.reduce(rows, [[1]])["deltableu"][0][0]), 6)
-    0.605707
+    0.627357
     """
 
     def __init__(self, *, convention: Mapping[str, str] | None = None, language: Literal["en", "es", "zh"] = "en") -> None:
@@ -59,9 +59,9 @@ class DeltaBleu:
         correct = []
         for order in counts.orders:
             most, worth = np.zeros(len(order.gram), dtype=np.int64), np.full(len(order.gram), -np.inf)
-            np.maximum.at(most, order.ours, order.count[order.theirs])
+            np.maximum.at(most, order.ours, order.times[order.theirs])
             np.maximum.at(worth, order.ours, weight[order.document[order.theirs]])
-            taken = np.where(most > 0, np.minimum(most, order.count) * np.where(most > 0, worth, 0.0), 0.0)
+            taken = np.where(most > 0, np.minimum(most, order.times) * np.where(most > 0, worth, 0.0), 0.0)
             correct.append(np.bincount(counts.sample[order.document], taken, minlength=len(pairs)))
         length = counts.length[counts.hypothesis]
         guessed = [largest * np.maximum(length - order, 0) for order in range(ORDERS)]

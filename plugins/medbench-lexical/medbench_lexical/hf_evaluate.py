@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from importlib import import_module
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from medbench_lexical.conventions import raw_texts
 from medbench_lexical.weighting import Reduced
 
 
-class Row(Struct):
+class Said(Struct):
     """A prediction and its references: all that a metric of unknown inside can be computed from."""
 
     prediction: str
@@ -34,7 +35,7 @@ class HfEvaluate:
         compute: Further arguments of `compute`, for example `{"use_aggregator": False}`.
     """
 
-    Row = Row
+    Row = Said
 
     def __init__(self, *, convention: Mapping[str, str] | None = None, name: str = "", compute: Mapping[str, Any] | None = None) -> None:
         del convention
@@ -44,7 +45,7 @@ class HfEvaluate:
         self._arguments = dict(compute or {})
         self._loaded: Any = None
 
-    def measure(self, pairs: Sequence[Pair]) -> list[Row]:
+    def measure(self, pairs: Sequence[Pair]) -> list[Said]:
         """Return prediction and references of each pair.
 
         Raises:
@@ -52,9 +53,9 @@ class HfEvaluate:
         """
         self._metric()
         hypotheses, references = raw_texts(pairs)
-        return [Row(prediction=ours, references=tuple(theirs)) for ours, theirs in zip(hypotheses, references, strict=True)]
+        return [Said(prediction=ours, references=tuple(theirs)) for ours, theirs in zip(hypotheses, references, strict=True)]
 
-    def reduce(self, rows: Sequence[Row], weights: Any) -> Reduced:
+    def reduce(self, rows: Sequence[Said], weights: Any) -> Reduced:
         """Return each number that `compute` gives, per resample; a row of weight two is given twice."""
         used = np.ones(len(rows), dtype=bool)
         computed = [self._compute([row for row, n in zip(rows, line, strict=True) for _ in range(int(n))]) for line in np.asarray(weights)]
@@ -63,11 +64,9 @@ class HfEvaluate:
 
     def signature(self) -> dict[str, Any]:
         """Return the metric's name, and the version of the library."""
-        import evaluate  # noqa: PLC0415 - an optional package
+        return {"hf-evaluate": Path(self._name).name, "evaluate": import_module("evaluate").__version__, "compute": self._arguments}
 
-        return {"hf-evaluate": Path(self._name).name, "evaluate": evaluate.__version__, "compute": self._arguments}
-
-    def _compute(self, rows: Sequence[Row]) -> dict[str, float]:
+    def _compute(self, rows: Sequence[Said]) -> dict[str, float]:
         if not rows:
             return {}
         single = all(len(row.references) == 1 for row in rows)
@@ -88,7 +87,7 @@ def load_metric(name: str) -> Any:
         UsageError: `evaluate` is not installed, or the metric cannot be had; one line says why.
     """
     try:
-        import evaluate  # noqa: PLC0415 - an optional package
+        evaluate = import_module("evaluate")
     except ImportError as error:
         raise UsageError("hf-evaluate needs the package evaluate", hint="pip install 'medbench-lexical[hf]'") from error
     local = Path(name).exists()

@@ -20,7 +20,7 @@ class Order(NamedTuple):
 
     gram: Ints
     document: Ints
-    count: Ints
+    times: Ints
     ours: Ints
     """Entries of predictions that share their n-gram with a reference of the sample, once for each such reference …"""
     theirs: Ints
@@ -127,6 +127,6 @@ def _matches(gram: Ints, sample: Ints, ours: np.ndarray[Any, np.dtype[np.bool_]]
 def clipped(counts: Counts, order: Order) -> Ints:
     """Return, per sample, how many n-grams of the prediction occur in a reference, none more often than in that reference."""
     best = np.zeros(len(order.gram), dtype=np.int64)
-    np.maximum.at(best, order.ours, order.count[order.theirs])
-    taken = np.minimum(order.count, best)
+    np.maximum.at(best, order.ours, order.times[order.theirs])
+    taken = np.minimum(order.times, best)
     return np.bincount(counts.sample[order.document], taken, minlength=len(counts.hypothesis)).astype(np.int64)

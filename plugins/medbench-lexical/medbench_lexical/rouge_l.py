@@ -29,7 +29,7 @@ class RougeL:
     >>> sample = Sample(id="1", group="1", split="test", references=("the heart is normal in size",))
     >>> metric = RougeL(convention={"text": "lower-split@1"})
     >>> float(metric.measure([Pair(sample, Text(text="The heart is normal"))])[0, 0])
-    0.7721518987341773
+    0.7721518987341772
     """
 
     def __init__(self, *, convention: Mapping[str, str] | None = None, train_references: Sequence[str] | None = None) -> None:

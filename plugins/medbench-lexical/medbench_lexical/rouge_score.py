@@ -98,7 +98,7 @@ def _by_ngrams(counts: Counts) -> list[Array]:
     made = []
     for number, order in enumerate(counts.orders):
         total = np.maximum(counts.length - number, 0)
-        common = np.minimum(order.count[order.ours], order.count[order.theirs])
+        common = np.minimum(order.times[order.ours], order.times[order.theirs])
         matches = np.bincount(order.document[order.theirs], common, minlength=len(total))
         made.append(_f1(matches, total[counts.hypothesis[counts.sample]], total)[is_reference])
     return made
@@ -107,7 +107,8 @@ def _by_ngrams(counts: Counts) -> list[Array]:
 def _f1(matches: Any, ours: Any, theirs: Any) -> Array:
     precision, recall = matches / np.maximum(ours, 1), matches / np.maximum(theirs, 1)
     below = precision + recall
-    return np.divide(2 * precision * recall, below, out=np.zeros(len(below)), where=below > 0)
+    scores: Array = np.divide(2 * precision * recall, below, out=np.zeros(len(below)), where=below > 0)
+    return scores
 
 
 def union_f1(ours: Sequence[Sequence[str]], theirs: Sequence[Sequence[str]]) -> float:

@@ -26,7 +26,7 @@ class SacreBleu:
     >>> metric = SacreBleu()
     >>> rows = metric.measure([Pair(sample, Text(text="The heart is normal."))])
     >>> round(float(metric.reduce(rows, [[1]])["sacrebleu"][0][0]), 6)
-    0.473987
+    0.473988
     """
 
     def __init__(self, *, convention: Mapping[str, str] | None = None, lowercase: bool = False) -> None:

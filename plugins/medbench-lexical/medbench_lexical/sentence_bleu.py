@@ -24,7 +24,7 @@ class SentenceBleu:
     >>> sample = Sample(id="1", group="1", split="test", references=("No pleural effusion. Heart normal.",))
     >>> metric = SentenceBleu(convention={"text": "lower-period@1"})
     >>> [round(float(value), 6) for value in metric.measure([Pair(sample, Text(text="no effusion. heart normal."))])[0]]
-    [0.846482, 0.655682, 0.538109, 0.427287]
+    [0.846482, 0.757116, 0.71395, 0.673182]
     """
 
     def __init__(self, *, convention: Mapping[str, str] | None = None, train_references: Sequence[str] | None = None) -> None:

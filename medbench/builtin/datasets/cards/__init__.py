@@ -1,0 +1,3 @@
+"""The cards of the datasets, by theme."""
+
+from __future__ import annotations

@@ -1,0 +1,24 @@
+"""Cards of the datasets of radiology reports."""
+
+from __future__ import annotations
+
+from medbench.cards import ReaderCard
+
+CARDS = (
+    ReaderCard(
+        name="iu-xray",
+        load="medbench.builtin.datasets.iu_xray:IuXray",
+        title="Indiana University chest X-rays (Open-I): 3,955 reports, 7,470 images",
+        access="open",
+        licence="CC BY-NC-ND 4.0",
+        obtain="Open-I (openi.nlm.nih.gov): NLMCXR_png and NLMCXR_reports; R2Gen's iu_xray.zip for the annotation.json layout",
+        terms="no registration; no redistribution of modified text",
+        group="study",
+        expects=("annotation.json", "images/<study>/0.png, 1.png"),
+        splits=("train", "val", "test"),
+        variants=("r2gen",),
+        citation="Demner-Fushman D, Kohli MD, Rosenman MB, et al. Preparing a collection of radiology examinations for distribution and "
+        "retrieval. JAMIA 23(2):304-310 (2016). doi:10.1093/jamia/ocv080",
+        source="doi:10.1093/jamia/ocv080; split: Chen et al., R2Gen, arXiv 2010.16056",
+    ),
+)

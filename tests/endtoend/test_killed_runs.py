@@ -1,0 +1,71 @@
+"""A run that is killed again and again ends with the bytes of one that never was."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import time
+
+import pytest
+
+N = 60
+
+
+def command(data, runs):
+    return ("run", "--task", "fake-vqa", "--model", "trial-learner", "--metric", "vqa,trial-words", "--data", data, "--runs-dir", runs, "--quiet")
+
+
+def moments(seed):
+    """Twenty moments as (stage, steps of it to wait for, seconds after the last): in fitting, in answering, in measuring."""
+    draw = random.Random(seed)
+    before = [("", 0, draw.uniform(0.05, 0.5)) for _ in range(3)]
+    fitting = [(b"f", draw.randint(1, 9), draw.uniform(0, 0.012)) for _ in range(4)]
+    answering = [(b"p", draw.randint(1, 6), draw.uniform(0, 0.012)) for _ in range(8)]
+    measuring = [(b"s", draw.randint(1, 12), draw.uniform(0, 0.012)) for _ in range(4)]
+    ending = [(b"s", 15, 0.03)]
+    return [*before, *fitting, *answering, *measuring, *ending]
+
+
+def one_run(runs):
+    (folder,) = (path.parent for path in runs.glob("fake-vqa/*/*/plan.json"))
+    return folder
+
+
+@pytest.mark.slow
+def test_twenty_kills_change_no_byte_of_the_result(medbench, start, marks, fake_data, tmp_path):
+    assert medbench(*command(fake_data, "whole")).returncode == 0
+    plan = moments(seed=7)
+    assert len(plan) == 20
+    for stage, count, delay in plan:
+        process = start(*command(fake_data, "torn"), **marks.settings)
+        if stage:
+            marks.wait(stage, count)
+        time.sleep(delay)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        assert process.returncode == -signal.SIGKILL
+    last = medbench(*command(fake_data, "torn"), **marks.settings)
+    assert last.returncode == 0, last.stderr
+
+    whole, torn = one_run(tmp_path / "whole"), one_run(tmp_path / "torn")
+    for name in ("predictions.jsonl", "samples.jsonl", "run.json", "fit.json"):
+        assert (torn / name).read_bytes() == (whole / name).read_bytes(), name
+    kills_while_answering = sum(stage == b"p" for stage, _, _ in plan)
+    assert N <= marks.rest().count(b"p") <= N + kills_while_answering, "an answer that was given was asked again"
+    assert str(tmp_path) not in (whole / "run.json").read_text()
+    assert not list(torn.glob(".*.json*")), "a half-written file was left"
+
+
+def test_a_run_that_is_killed_while_writing_has_its_old_record_or_none(medbench, start, marks, fake_data, tmp_path):
+    process = start(*command(fake_data, "runs"), **marks.settings)
+    marks.wait(b"s", 1)
+    process.kill()
+    process.communicate()
+    folder = one_run(tmp_path / "runs")
+    assert not (folder / "run.json").exists()
+    listed = medbench("runs", "--runs-dir", "runs", "--json")
+    assert [run["state"] for run in json.loads(listed.stdout)] == ["interrupted"]
+    shown = medbench("samples", folder)
+    assert shown.returncode == 2
+    assert "is the run finished? the same command goes on with it" in shown.stderr
