@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+import os
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from medbench.builtin.executors.local import LocalExecutor
 from medbench.cards import ModelCard
 from medbench.check import check
-from medbench.errors import PlanError, Problem, UsageError
+from medbench.errors import PlanError, Problem, UsageError, suggestion
 from medbench.events import Event, Finished, ShardDone
 from medbench.options import RunOptions
 from medbench.pipeline import Pipeline
 from medbench.plan import ModelPlan, Plan, resolve
 from medbench.record import RunRecord
 from medbench.registry import Registry, load, load_registry
+from medbench.rescoring import ScoreOptions, score_events
 from medbench.runs import find_run
 from medbench.tasks import Task
-from medbench.types import Capability
+from medbench.types import Capability, Struct
+
+S = TypeVar("S", bound=Struct)
 
 
 def plan_run(
@@ -71,7 +75,8 @@ def run(
         PlanError: the plan cannot run; every reason at once.
         MedbenchError: it was stopped by something that a person can act on.
     """
-    given = RunOptions(task=task if isinstance(task, str) else task.name, model=model if isinstance(model, str) else "", **options)
+    named = {"task": task if isinstance(task, str) else task.name, "model": model if isinstance(model, str) else ""}
+    given = _options(RunOptions, {**options, **named})
     events = run_events(
         given,
         registry or load_registry(),
@@ -100,14 +105,8 @@ def score(
         on_event: Called with every event.
         **options: Fields of `ScoreOptions`: data, metrics, conventions, id, columns, runs_dir …
     """
-    from medbench.rescoring import ScoreOptions, score_events
-
-    given = ScoreOptions(
-        run=str(run) if run is not None else "",
-        task=task if isinstance(task, str) else (task.name if task else ""),
-        predictions=str(predictions) if predictions is not None else "",
-        **options,
-    )
+    named = {"run": run or "", "task": task if isinstance(task, str) else (task.name if task else ""), "predictions": predictions or ""}
+    given = _options(ScoreOptions, {**options, **named})
     events = score_events(given, registry or load_registry(), task=task if isinstance(task, Task) else None)
     return last_record(events, on_event)
 
@@ -131,6 +130,21 @@ def last_record(events: Iterator[Event], on_event: Callable[[Event], None] | Non
         if isinstance(event, ShardDone):
             raise UsageError(f"shard {event.part}/{event.parts} is done, the run is not: {event.done} of {event.total} outputs")
     raise AssertionError("a run ends with its record")
+
+
+def _options(kind: type[S], given: Mapping[str, Any]) -> S:
+    """Return a struct of options from what a caller gave: paths become text, lists tuples, and mistakes messages."""
+    plain = {name: os.fspath(value) if isinstance(value, os.PathLike) else value for name, value in given.items()}
+    for name in plain:
+        if name not in kind.__struct_fields__:
+            raise UsageError(f"no option named {name}", hint=suggestion(name, kind.__struct_fields__))
+    try:
+        return msgspec.convert(plain, kind)
+    except msgspec.ValidationError as error:
+        fault, _, where = str(error).partition(" - at `$.")
+        raise UsageError(
+            f"option {where.rstrip('`')}: {fault[0].lower()}{fault[1:]}", hint="the types stand with medbench.options.RunOptions"
+        ) from error
 
 
 _METHODS: tuple[Capability, ...] = ("generate", "classify", "embed", "synthesize", "ground")

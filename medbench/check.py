@@ -61,7 +61,8 @@ def _data(plan: Plan) -> list[Problem]:
 def _metrics(plan: Plan) -> list[Problem]:
     problems = [
         Problem(
-            f"metric {metric.card.name} measures {' or '.join(metric.card.takes)}; protocol {plan.protocol.name} gives {plan.protocol.gives}",
+            f"metric {metric.card.name} measures {' or '.join(metric.card.takes)}; "
+            f"protocol {plan.protocol.name} gives {plan.protocol.gives}",
             "medbench list metrics",
         )
         for metric in plan.metrics

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import msgspec
 import numpy as np
 
-from medbench.errors import MedbenchError, UsageError
+from medbench.errors import MedbenchError, PluginError, UsageError
 from medbench.files import private_folder, write_whole
 from medbench.identity import digest_of
 from medbench.metric_plans import MetricPlan
@@ -37,7 +37,7 @@ class Measured:
         self.failed = np.fromiter((isinstance(v, Failed) for v in values), bool, len(values))
         self.empty = np.fromiter((isinstance(v, Text) and not v.text.strip() for v in values), bool, len(values))
         self.truncated = np.fromiter((isinstance(v, Text) and v.finish_reason == "length" for v in values), bool, len(values))
-        self.n_unmeasured = 0
+        self.unmeasured: list[Sample] = []
         """Failed samples without a row, because the metric has no worst value for them."""
 
     def flag(self, name: str) -> Array:
@@ -106,7 +106,7 @@ class Measuring:
         try:
             return make(plan)
         except MedbenchError as error:
-            self.not_computed[plan.card.name] = f"{error.message}{f' ({error.hint})' if error.hint else ''}"
+            self._name(plan, error)
             return []
 
     def _measure(self, plan: MetricPlan) -> list[Measured]:
@@ -124,15 +124,26 @@ class Measuring:
                 self.not_computed[job.one.plan.card.name] = "it asks a second model, and none is named (--judge MODEL)"
             return
         running = [(job, job.one.metric.measure(job.pairs)) for job in jobs if job.one.rows is None]
-        wanted = [(job, asking, request) for job, asking in running if (request := job.advance(asking, None)) is not None]
+        wanted = [(job, asking, request) for job, asking in running if (request := self._advance(job, asking, None)) is not None]
         while wanted:
             replies = self._ask([request for _, _, request in wanted])
             wanted = [
                 (job, asking, request)
                 for (job, asking, _), reply in zip(wanted, replies, strict=True)
-                if (request := job.advance(asking, reply)) is not None
+                if (request := self._advance(job, asking, reply)) is not None
             ]
         self.anew += len({job.one.plan.slug for job in jobs if job.fresh})
+
+    def _advance(self, job: _Job, asking: Any, reply: list[Output] | None) -> tuple[str, list[Request]] | None:
+        """Go on with a metric that asks; one that gives up is named as not computed."""
+        try:
+            return job.advance(asking, reply)
+        except MedbenchError as error:
+            self._name(job.one.plan, error)
+            return None
+
+    def _name(self, plan: MetricPlan, error: MedbenchError) -> None:
+        self.not_computed[plan.card.name] = f"{error.message}{f' ({error.hint})' if error.hint else ''}"
 
     def _jobs(self, plan: MetricPlan) -> list[_Job]:
         made = load(plan.card)
@@ -153,7 +164,8 @@ class Measuring:
         kept = [p for p in predictions if _has_worst(plan) or not isinstance(p.value, Failed)]
         samples, values = [self._samples[p.sample] for p in kept], [p.value for p in kept]
         one = Measured(plan, metric, predictions[0].condition, samples, values)
-        one.n_unmeasured = len(predictions) - len(kept)
+        there = {id(p) for p in kept}
+        one.unmeasured = [self._samples[p.sample] for p in predictions if id(p) not in there]
         facts = [self._salt, learnt, plan.card.name, plan.card.load, plan.card.version, plan.convention, plan.options, condition]
         path = self._folder / f"{plan.slug}-{digest_of(facts)[:12]}"
         pairs = [Pair(s, Text(text="") if isinstance(v, Failed) else v) for s, v in zip(samples, values, strict=True)]
@@ -193,7 +205,13 @@ class _Job:
         return wanted
 
     def finish(self, rows: Any) -> None:
-        """Take the rows and keep them."""
+        """Take the rows and keep them.
+
+        Raises:
+            PluginError: they are not one for each pair.
+        """
+        if len(rows) != len(self.pairs):
+            raise PluginError(f"metric {self.one.plan.card.name}: measure gave {len(rows)} rows for {len(self.pairs)} pairs")
         self.fresh = True
         self.one.rows = rows
         metric = self.one.metric

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from medbench.cards import MetricCard
@@ -97,7 +98,7 @@ def _default(fulls: Sequence[str], named: str) -> str:
 def _metric_options(name: str, card: MetricCard, options: RunOptions, problems: list[Problem]) -> dict[str, Any]:
     """Return what `--metric-option` says for this metric: `order=4` for all that take it, `bleu.order=4` for one."""
     given = argument_of(name)
-    made = attempt(lambda: load(card), problems)
+    made = attempt(partial(load, card), problems)
     for key, value in options.metric_options.items():
         owner, _, bare = key.rpartition(".")
         if owner == card.name or (not owner and made is not None and bare != "convention" and accepts(made, bare)):
@@ -111,5 +112,5 @@ def _unused_metric_options(cards: Sequence[MetricCard], options: RunOptions, pro
         names = [card.name for card in cards]
         if owner and owner not in names:
             problems.append(Problem(f"--metric-option {key}: {owner} is not computed here", suggestion(owner, names)))
-        elif not owner and not any(accepts(made, bare) for card in cards if (made := attempt(lambda card=card: load(card), [])) is not None):
+        elif not owner and not any(accepts(made, bare) for card in cards if (made := attempt(partial(load, card), [])) is not None):
             problems.append(Problem(f"--metric-option {key}: none of {', '.join(names)} has it"))

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import inspect
 import typing
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
 
 import msgspec
 
-from medbench.errors import Problem, UsageError, nearest
+from medbench.errors import MedbenchError, Problem, UsageError, nearest
 from medbench.types import Struct
+
+T = TypeVar("T")
 
 
 class RunOptions(Struct):

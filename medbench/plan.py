@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from medbench.cards import ExecutorCard, MetricCard, ModelCard, ProtocolCard, ReaderCard
-from medbench.errors import MedbenchError, Problem, UsageError, suggestion
+from medbench.cards import ExecutorCard, ModelCard, ProtocolCard, ReaderCard
+from medbench.errors import Problem, UsageError, suggestion
 from medbench.metric_plans import MetricPlan, plan_metrics
 from medbench.options import RunOptions, accepts, argument_of, attempt, convert_options, convert_params
 from medbench.registry import Registry, load, missing_modules
@@ -156,7 +157,7 @@ def _protocol(task: Task, options: RunOptions, model: ModelPlan | None, registry
     names = (options.protocol,) if options.protocol else task.protocol
     if options.protocol and options.protocol not in task.protocol:
         problems.append(Problem(f"{task.name} has no protocol {options.protocol}", suggestion(options.protocol, task.protocol)))
-    cards = [card for name in names if (card := attempt(lambda name=name: registry.get(ProtocolCard, name), problems))]
+    cards = [card for name in names if (card := attempt(partial(registry.get, ProtocolCard, name), problems))]
     if not cards:
         return None
     chosen: ProtocolCard = next((card for card in cards if model is None or card.asks in model.card.can), cards[0])
@@ -192,6 +193,4 @@ def _numbers(options: RunOptions, problems: list[Problem]) -> None:
 
 
 def _known(names: Iterable[str], known: Sequence[str], flag: str, problems: list[Problem]) -> None:
-    for name in names:
-        if name not in known:
-            problems.append(Problem(f"{flag} {name}: unknown", suggestion(name, known)))
+    problems.extend(Problem(f"{flag} {name}: unknown", suggestion(name, known)) for name in names if name not in known)

@@ -64,21 +64,26 @@ class Contrast(Struct):
     name: str
     one: str
     other: str
-    """What is compared: conditions (`images=blank`) or runs."""
+    """What is compared: conditions (`images=blank`), subgroups (`sex=F`) or runs."""
     difference: float | None
     low: float | None = None
     high: float | None = None
     level: float = 0.95
+    p: float | None = None
+    """Two-sided p-value of no difference; among several subgroups adjusted by Holm."""
     unit: str = "fraction"
     n: int = 0
     n_groups: int = 0
     convention: dict[str, str] = {}
+    condition: Condition = {}
+    """The condition that both sides share."""
     method: str = ""
+    note: str = ""
 
     @property
     def identity(self) -> tuple[str, str, str, str, str]:
         """What makes a contrast the same contrast in another scoring of the run."""
-        return (self.metric, self.name, as_text(self.convention), self.one, self.other)
+        return (self.metric, self.name, as_text(self.convention), f"{self.one} - {self.other}", as_text(self.condition))
 
 
 class DataFacts(Struct):

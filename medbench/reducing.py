@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import combinations
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from medbench.measuring import Measured, take
 from medbench.record import Contrast, Score
 from medbench.stats.bootstrap import draws, group_index, percentile_interval
-from medbench.types import as_text
+from medbench.stats.intervals import boundary_interval
+from medbench.stats.multiplicity import holm
+from medbench.stats.paired import contrast
+from medbench.types import Condition, as_text
 
 RESAMPLES = 1_000
 LEVEL = 0.95
 BLOCK_CELLS = 4_000_000
 """Largest block of weights (resamples x rows): 32 MB, whatever the number of samples."""
+
+FEW_GROUPS = 20
+"""Below so many groups a bootstrap interval is too narrow, and says so."""
+MOST_SUBGROUPS = 8
+"""A column with more values is scored value by value, but not compared pair by pair."""
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -52,7 +62,6 @@ class Target:
         self._taken = take(one.rows, answered)
         self.point = one.metric.reduce(self._taken, np.ones((1, len(answered)))) if len(answered) else {}
         self._replicates: dict[str, list[Array]] = {name: [] for name in self.point}
-        self.n_groups = len(np.unique(self._index))
 
     @property
     def weighted(self) -> bool:
@@ -78,19 +87,22 @@ class Target:
 
     def used(self, name: str) -> Array:
         """Return the rows (as indices into all measured ones) that enter a score."""
+        if name not in self.point:
+            return np.empty(0, dtype=np.int64)
         used = np.asarray(self.point[name][1])
         return self.rows[used] if used.dtype == bool else self.rows[: int(used)]
 
-    def scores(self, method: str) -> Iterator[Score]:
-        """Yield a score for each name."""
+    def scores(self, method: Callable[[int], str]) -> Iterator[Score]:
+        """Yield a score for each name; `method` says in words how an interval over so many groups was made."""
         worst = self._worst()
         unparsable, unscored = self.one.flag("unparsable"), self.one.flag("unscored")
-        for name in self.point or worst:
+        for name in dict.fromkeys([*self.point, *worst]):
             facts = self.one.plan.card.facts(name)
             value = self.value(name)
-            used = self.used(name) if name in self.point else np.empty(0, dtype=np.int64)
-            interval = percentile_interval(self.replicates(name), LEVEL) if value is not None else None
-            n_failed, at_worst = worst.get(name, (int(self.one.failed[self._all].sum()) + self.one.n_unmeasured, None))
+            used = self.used(name)
+            n_groups = len({self.one.samples[i].group for i in used})
+            interval, made = self._interval(name, n_groups, method)
+            n_failed, at_worst = worst.get(name, (self._n_failed(), None))
             yield Score(
                 metric=self.one.plan.card.name,
                 name=name,
@@ -101,7 +113,7 @@ class Target:
                 unit=facts.unit,
                 higher_is_better=facts.higher_is_better,
                 n=len(used),
-                n_groups=len({self.one.samples[i].group for i in used}),
+                n_groups=n_groups,
                 n_failed=n_failed,
                 n_empty=int(self.one.empty[used].sum()),
                 n_unparsable=int(unparsable[used].sum()),
@@ -111,9 +123,24 @@ class Target:
                 convention=dict(self.one.plan.convention),
                 condition=dict(self.one.condition),
                 subgroup=self.subgroup,
-                method=method if interval else "",
-                note=self._note(value, interval),
+                method=made,
+                note=self._note(value, interval, n_groups),
             )
+
+    def _interval(self, name: str, n_groups: int, method: Callable[[int], str]) -> tuple[tuple[float, float] | None, str]:
+        """Return the interval of a score and how it was made; a rate that is 0 or 1 throughout gets its exact one."""
+        value, facts = self.value(name), self.one.plan.card.facts(name)
+        interval = percentile_interval(self.replicates(name), LEVEL) if value is not None and n_groups > 1 else None
+        if interval is None or value is None:
+            return None, ""
+        if interval == (value, value) and (facts.unit, facts.low, facts.high) == ("fraction", 0.0, 1.0) and value in {0.0, 1.0}:
+            return boundary_interval(value, n_groups, LEVEL), f"Clopper-Pearson: all {n_groups:,} groups are alike"
+        return interval, method(n_groups)
+
+    def _n_failed(self) -> int:
+        """Return how many samples of the subgroup failed, whatever the score."""
+        unmeasured = sum(all(s.meta.get(c) == v for c, v in self.subgroup.items()) for s in self.one.unmeasured)
+        return int(self.one.failed[self._all].sum()) + unmeasured
 
     def _worst(self) -> dict[str, tuple[int, float | None]]:
         """Return name -> (failed samples that would enter, value with them scored as badly as can be)."""
@@ -129,34 +156,67 @@ class Target:
             made[name] = (n_failed, value if np.isfinite(value) else None)
         return made
 
-    def _note(self, value: float | None, interval: tuple[float, float] | None) -> str:
+    def _note(self, value: float | None, interval: tuple[float, float] | None, n_groups: int) -> str:
         if value is None:
             return "every sample failed" if not len(self.rows) else "undefined: no sample enters this score"
         if interval is None:
             return "no interval: the metric takes no weights" if not self.weighted else "no interval: fewer than 2 groups"
-        return ""
+        return f"rough interval: only {n_groups} groups" if n_groups < FEW_GROUPS else ""
 
 
-def contrasts(other: Target, one: Target, method: str) -> Iterator[Contrast]:
-    """Yield the paired differences between two conditions of one metric."""
+def condition_contrasts(other: Target, one: Target, method: Callable[[int], str]) -> Iterator[Contrast]:
+    """Yield the paired differences between two conditions of one metric, over the samples that both have."""
     for name in other.point:
-        if name not in one.point:
-            continue
-        values = other.value(name), one.value(name)
-        replicates = other.replicates(name) - one.replicates(name)
-        interval = percentile_interval(replicates, LEVEL) if len(replicates) else None
-        yield Contrast(
-            metric=one.one.plan.card.name,
-            name=name,
-            one=as_text(other.one.condition),
-            other=as_text(one.one.condition) or "images=true",
-            difference=None if values[0] is None or values[1] is None else values[0] - values[1],
-            low=interval[0] if interval else None,
-            high=interval[1] if interval else None,
-            level=LEVEL,
-            unit=one.one.plan.card.facts(name).unit,
-            n=len(one.used(name)),
-            n_groups=one.n_groups,
-            convention=dict(one.one.plan.convention),
-            method=f"paired {method}" if interval else "",
-        )
+        if name in one.point:
+            sides = as_text(other.one.condition), as_text(one.one.condition) or "images=true"
+            yield _contrast(name, other, one, sides, {}, method)
+
+
+def subgroup_contrasts(column: str, targets: Sequence[Target], method: Callable[[int], str]) -> Iterator[Contrast]:
+    """Yield the differences between every two values of a column, for primary scores, with p-values adjusted by Holm.
+
+    "Significant in one subgroup and not in the other" is no difference; this is. Shared draws take into account that the
+    samples of one group may lie in several subgroups.
+    """
+    card = targets[0].one.plan.card
+    names = [name for name in targets[0].point if card.facts(name).primary]
+    pairs = list(combinations(targets, 2)) if len(targets) <= MOST_SUBGROUPS else []
+    for name in names:
+        made = [
+            _contrast(name, a, b, (f"{column}={a.subgroup[column]}", f"{column}={b.subgroup[column]}"), a.one.condition, method)
+            for a, b in pairs
+            if name in a.point and name in b.point
+        ]
+        adjusted = holm(np.array([np.nan if one.p is None else one.p for one in made]))
+        for one, p in zip(made, adjusted, strict=True):
+            yield msgspec.structs.replace(one, p=None if one.p is None else float(p))
+
+
+def _contrast(name: str, a: Target, b: Target, sides: tuple[str, str], condition: Condition, method: Callable[[int], str]) -> Contrast:
+    """Return the difference of one score between two targets that were reduced under the same draws."""
+    values = a.value(name), b.value(name)
+    replicates = a.replicates(name), b.replicates(name)
+    defined = values[0] is not None and values[1] is not None
+    difference = values[0] - values[1] if values[0] is not None and values[1] is not None else None
+    groups = {t.one.samples[i].group for t in (a, b) for i in t.used(name)}
+    found = None
+    if defined and len(groups) > 1 and all(len(side) for side in replicates):
+        found = contrast([float(value) for value in values if value is not None], replicates, level=LEVEL)
+    return Contrast(
+        metric=a.one.plan.card.name,
+        name=name,
+        one=sides[0],
+        other=sides[1],
+        difference=difference,
+        low=found.low if found else None,
+        high=found.high if found else None,
+        level=LEVEL,
+        p=found.p if found else None,
+        unit=a.one.plan.card.facts(name).unit,
+        n=len(a.used(name)),
+        n_groups=len(groups),
+        convention=dict(a.one.plan.convention),
+        condition=condition,
+        method=f"paired {method(len(groups))}" if found and found.low is not None else "",
+        note=found.note if found else "no interval: a side is undefined or has fewer than 2 groups",
+    )

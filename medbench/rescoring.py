@@ -8,21 +8,22 @@ from typing import Any
 
 import msgspec
 
-from medbench.check import check
+from medbench.check import check, check_scoring
 from medbench.errors import MedbenchError, PlanError, Problem, UsageError
 from medbench.events import Event, Note, Planned
 from medbench.files import FileDigests
 from medbench.finishing import data_facts, finish
-from medbench.foreign import Joined, join, read_rows
+from medbench.foreign import read_rows
 from medbench.identity import digest_of, safe_name
 from medbench.index import digests_of, read_index
+from medbench.joining import Joined, join
 from medbench.locks import FolderLock
-from medbench.options import RunOptions
 from medbench.metric_plans import plan_metrics
+from medbench.options import RunOptions
 from medbench.plan import Plan, plan_model, resolve
 from medbench.record import DataFacts, ModelFacts, RunRecord
 from medbench.registry import Registry, load
-from medbench.roots import ensure_twin, twin_folder
+from medbench.roots import ensure_twin, find_root, twin_folder
 from medbench.runs import RunFolder, find_run, run_path
 from medbench.tasks import Task
 from medbench.types import Struct
@@ -87,28 +88,35 @@ def _score_run(options: ScoreOptions, registry: Registry) -> Iterator[Event]:
     problems: list[Problem] = []
     asked = _run_options(options, plan.task.name, plan.seed if options.seed is None else options.seed)
     metrics, not_computed = plan_metrics(plan.task, asked, registry, problems)
-    judge = resolve(asked, registry, task=plan.task)[0] if options.judge else None
-    if problems:
-        raise PlanError(problems)
+    judge = plan_model(options.judge, options.judge_options, asked, registry, problems) if options.judge else None
+    root = find_root(plan.reader, options.data) if options.data else Path(plan.root)
+    if isinstance(root, Problem):
+        problems.append(root)
     plan = msgspec.structs.replace(
         plan,
         metrics=tuple(metrics),
         not_computed=not_computed,
         by=options.by or plan.by,
         seed=asked.seed,
-        judge=judge.judge if judge else None,
+        judge=judge,
         permission=options.permission,
+        root=str(root) if isinstance(root, Path) else plan.root,
     )
+    problems += check_scoring(plan)
+    if problems:
+        raise PlanError(problems)
     samples, predictions = folder.read_samples(), folder.read_predictions()
     yield _planned(plan, folder, old.data, old.fingerprint)
     for text in old.remarks:
         yield Note(text=text)
-    bare = msgspec.structs.replace(old, scores=(), contrasts=(), not_computed={}, signatures={}, versions={})
+    bare = msgspec.structs.replace(
+        old, scores=(), contrasts=(), not_computed={}, signatures={}, versions={}, overrides={**old.overrides, **_overrides(plan)}
+    )
     with FolderLock(folder.path) as lock:
         if holder := lock.try_take():
             yield Note(text=f"{holder} is working on the same run: waiting for it")
             lock.wait()
-        yield from finish(plan, folder, samples, predictions, bare, registry, executor=_executor(plan, registry))
+        yield from finish(plan, folder, samples, predictions, bare, registry, executor=_executor(plan))
 
 
 def _score_file(options: ScoreOptions, registry: Registry, task: Task | None) -> Iterator[Event]:
@@ -154,8 +162,13 @@ def _score_file(options: ScoreOptions, registry: Registry, task: Task | None) ->
             n_missing=len(joined.missing),
             remarks=tuple(remarks),
             predictions=folder.write_predictions(joined.predictions),
+            overrides=_overrides(plan),
         )
-        yield from finish(plan, folder, indexed.samples, joined.predictions, record, registry, executor=_executor(plan, registry))
+        yield from finish(plan, folder, indexed.samples, joined.predictions, record, registry, executor=_executor(plan))
+
+
+def _overrides(plan: Plan) -> dict[str, str]:
+    return {"permission_to_send": plan.permission} if plan.permission else {}
 
 
 def _planned(plan: Plan, folder: RunFolder, facts: DataFacts, fingerprint: str) -> Planned:
@@ -171,7 +184,7 @@ def _planned(plan: Plan, folder: RunFolder, facts: DataFacts, fingerprint: str) 
     )
 
 
-def _executor(plan: Plan, registry: Registry) -> Any:
+def _executor(plan: Plan) -> Any:
     """Return where a judge would run; without one nothing is executed."""
     if plan.judge is None:
         return None

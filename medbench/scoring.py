@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from medbench.events import Event, Progress
+from medbench.errors import suggestion
+from medbench.events import Event, Note, Progress
 from medbench.measuring import Ask, Measured, Measuring
 from medbench.metric_plans import MetricPlan
 from medbench.record import Contrast, Score
-from medbench.reducing import RESAMPLES, Target, contrasts, resample
+from medbench.reducing import RESAMPLES, Target, condition_contrasts, resample, subgroup_contrasts
 from medbench.types import Prediction, Sample, Struct, as_text
 
 
@@ -57,38 +58,41 @@ def score(
     measuring = Measuring(
         {sample.id: sample for sample in samples}, predictions, folder, salt=salt, ask=ask, train_references=train_references
     )
+    for column in by:
+        if not any(column in sample.meta for sample in samples):
+            known = sorted({name for sample in samples for name in sample.meta})
+            yield Note(text=f"no sample has a column {column}, so nothing is scored by it ({suggestion(column, known)})")
     yield Progress(stage="score", done=0, total=len(metrics))
     measured: list[Measured] = []
     for number, made in enumerate(measuring.run(metrics), 1):
         measured += made
         yield Progress(stage="score", done=number, total=len(metrics))
     names = sorted({sample.group for sample in samples})
-    targets = [target for one in measured for target in _targets(one, names, by)]
+    whole = [Target(one, one.answered, np.arange(len(one.samples)), {}, names) for one in measured]
+    parts = [(column, subgroups) for one in measured for column in by if (subgroups := _subgroups(one, column, names))]
     paired = _paired(measured, names)
-    resample([*targets, *(side for pair in paired for side in pair)], names, seed)
+    resample([*whole, *(t for _, targets in parts for t in targets), *(side for pair in paired for side in pair)], names, seed)
 
-    def method(target: Target) -> str:
+    def method(n_groups: int) -> str:
         several = f"{group[:-1]}ies" if group.endswith("y") else f"{group}s"
-        return f"percentile bootstrap over {target.n_groups:,} {several}, {RESAMPLES:,} resamples, seed {seed}"
+        return f"percentile bootstrap over {n_groups:,} {several}, {RESAMPLES:,} resamples, seed {seed}"
 
+    contrasts = [contrast for pair in paired for contrast in condition_contrasts(*pair, method)]
+    contrasts += [contrast for column, targets in parts for contrast in subgroup_contrasts(column, targets, method)]
     yield Scored(
-        scores=tuple(score for target in targets for score in target.scores(method(target))),
-        contrasts=tuple(contrast for pair in paired for contrast in contrasts(*pair, method(pair[0]))),
+        scores=tuple(score for target in (*whole, *(t for _, targets in parts for t in targets)) for score in target.scores(method)),
+        contrasts=tuple(contrasts),
         not_computed=measuring.not_computed,
         signatures={one.plan.slug: one.signature for one in measured if one.signature},
         measured=measuring.anew,
     )
 
 
-def _targets(one: Measured, names: Sequence[str], by: Sequence[str]) -> list[Target]:
-    """Return what is reduced for one measured condition: everything, and each value of each subgroup column."""
-    targets = [Target(one, one.answered, np.arange(len(one.samples)), {}, names)]
-    for column in by:
-        values = np.array([sample.meta.get(column, "") for sample in one.samples], dtype=object)
-        for value in sorted({v for v in values if v}):
-            rows = np.flatnonzero(values == value)
-            targets.append(Target(one, rows[~one.failed[rows]], rows, {column: value}, names))
-    return targets
+def _subgroups(one: Measured, column: str, names: Sequence[str]) -> list[Target]:
+    """Return what is reduced for each value of a column; samples without a value are in none of them."""
+    values = np.array([sample.meta.get(column, "") for sample in one.samples], dtype=object)
+    chosen = {value: np.flatnonzero(values == value) for value in sorted({v for v in values if v})}
+    return [Target(one, rows[~one.failed[rows]], rows, {column: value}, names) for value, rows in chosen.items()]
 
 
 def _paired(measured: Sequence[Measured], names: Sequence[str]) -> list[tuple[Target, Target]]:

@@ -113,6 +113,11 @@ def read_task(path: Path) -> Task:
         task = msgspec.convert(table, Task)
     except msgspec.ValidationError as error:
         raise UsageError(f"{path}: {_explain(str(error))}", hint=_allowed(str(error))) from error
+    _require_sense(task, path)
+    return task
+
+
+def _require_sense(task: Task, path: Path) -> None:
     if task.name != path.stem:
         raise UsageError(f"{path}: name is {task.name!r}", hint=f"a task is named as its file: {path.stem!r}")
     if not task.protocol or not task.metrics:
@@ -123,7 +128,6 @@ def read_task(path: Path) -> Task:
                 raise UsageError(
                     f"{path}: {key}: {score!r} is no score of this task", hint=f"metric/name, of the metrics {', '.join(task.metrics)}"
                 )
-    return task
 
 
 def _shipped() -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from medbench.events import Planned
 from medbench.record import Contrast, RunRecord, Score
 from medbench.registry import Registry
 from medbench.report import cells
+from medbench.types import as_text
 
 
 def console() -> Any:
@@ -83,32 +84,53 @@ def labels_of(registry: Registry, metric: str) -> dict[str, str]:
 def print_scores(record: RunRecord, registry: Registry, folder: Path) -> None:
     """Print every score of a record with interval, coverage and rate of empty outputs, and what stands behind them."""
     out = console()
-    for convention, scores in _grouped(record.scores).items():
-        print()
-        heads = [convention or "score", "value", "95 % interval", "scored", "empty %"]
-        labels = {metric: labels_of(registry, metric) for metric in {score.metric for score in scores}}
-        several = len(labels) > 1
+    labels = {metric: labels_of(registry, metric) for metric in {score.metric for score in record.scores}}
+    for name, scores in _grouped(score for score in record.scores if not score.subgroup).items():
+        several = len({score.metric for score in scores}) > 1
         rows = [_row(score, labels[score.metric], several=several) for score in scores]
-        out.print(table(heads, rows, right=(1, 3, 4)))
-        for note in dict.fromkeys(cells.failure_note(score) for score in scores):
-            if note:
-                out.print(note, soft_wrap=True)
-    if record.contrasts:
+        _print_block(out, name or "score", rows, scores)
+    for name, scores in _grouped(score for score in record.scores if score.subgroup and _primary(score, registry)).items():
+        rows = [[f"{cells.label(s, labels[s.metric])}  {as_text(s.subgroup)}", *_row(s, {}, several=True)[1:]] for s in scores]
+        _print_block(out, f"{name} · subgroups", rows, scores)
+    shown = [c for c in record.contrasts if not c.name.startswith("type:")]
+    if shown:
         print()
-        rows = [_contrast(c, labels_of(registry, c.metric)) for c in record.contrasts if not c.name.startswith("type:")]
-        out.print(table(["paired difference", "", "value", "95 % interval"], rows, right=(2,)))
+        rows = [_contrast(c, labels.get(c.metric, {})) for c in shown]
+        out.print(table(["difference", "", "value", "95 % interval"], rows, right=(2,), whole=(3,)))
     _print_foot(record, folder)
+
+
+def _print_block(out: Any, name: str, rows: Sequence[Sequence[str]], scores: Sequence[Score]) -> None:
+    """Print one table of scores, and what its marks mean."""
+    print()
+    out.print(table([name, "value", "95 % interval", "scored", "empty %"], rows, right=(1, 3, 4), whole=(2,)))
+    for note in dict.fromkeys(cells.failure_note(score) for score in scores):
+        if note:
+            out.print(note, soft_wrap=True)
+
+
+def _primary(score: Score, registry: Registry) -> bool:
+    """Say whether a score is shown where there is room for few; the record has all."""
+    try:
+        return registry.get(MetricCard, score.metric).facts(score.name).primary
+    except UsageError:
+        return True
 
 
 def _print_foot(record: RunRecord, folder: Path) -> None:
     out = console()
     print()
+    if any(score.note.startswith("rough") for score in record.scores):
+        print(f"{cells.ROUGH} a rough interval: fewer than 20 {record.data.group}s")
     for name, why in record.not_computed.items():
         out.print(f"not computed   {name}: {why}", soft_wrap=True)
     answered = record.n_predictions - record.n_failed
     method = next((score.method for score in record.scores if score.method), "")
     parts = [f"coverage {answered:,}/{record.n_predictions:,}", f"empty {record.n_empty:,}", f"intervals: {method}" if method else ""]
     out.print(" · ".join(part for part in parts if part), soft_wrap=True)
+    resolved = cells.resolution(record.scores)
+    if resolved:
+        out.print(resolved, soft_wrap=True)
     if record.data.synthetic:
         print("SYNTHETIC data: these numbers say nothing about any patient and can enter no board")
     if record.n_failed:
@@ -116,11 +138,11 @@ def _print_foot(record: RunRecord, folder: Path) -> None:
     out.print(f"run            {folder}", soft_wrap=True)
 
 
-def _grouped(scores: Sequence[Score]) -> dict[str, list[Score]]:
+def _grouped(scores: Iterable[Score]) -> dict[str, list[Score]]:
     """Return convention and condition in words -> scores, in the record's order."""
     made: dict[str, list[Score]] = {}
     for score in scores:
-        name = " · ".join(part for part in (cells.conventions(score.convention), cells.conditions(score)) if part)
+        name = " · ".join(part for part in (cells.conventions(score.convention), as_text(score.condition)) if part)
         made.setdefault(name, []).append(score)
     return made
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 from medbench.record import Contrast, Score
-from medbench.types import as_text
+from medbench.stats.distributions import normal_quantile
+from medbench.stats.power import minimum_detectable
 
 UNDEFINED = "–"
+ROUGH = "†"
 
 
 def number(value: float | None, unit: str, *, signed: bool = False) -> str:
@@ -42,8 +47,11 @@ def value_cell(score: Score) -> str:
 
 
 def interval_cell(score: Score) -> str:
-    """Return a score's interval, or why there is none."""
-    return interval(score.low, score.high, score.unit) or (score.note.partition(":")[2].strip() or score.note)
+    """Return a score's interval, marked where it is rough, or why there is none."""
+    shown = interval(score.low, score.high, score.unit)
+    if shown:
+        return f"{shown} {ROUGH}" if score.note.startswith("rough") else shown
+    return score.note.partition(":")[2].strip() or score.note
 
 
 def coverage_cell(score: Score) -> str:
@@ -63,11 +71,6 @@ def label(score: Score | Contrast, labels: dict[str, str]) -> str:
     return f"{name} ↓" if lower else name
 
 
-def conditions(score: Score) -> str:
-    """Return condition and subgroup of a score in words; empty: all samples as they are."""
-    return " ".join(part for part in (as_text(score.condition), as_text(score.subgroup)) if part)
-
-
 def conventions(convention: dict[str, str]) -> str:
     """Return the conventions of a score: `vqa=medbench@1`."""
     return " ".join(f"{family}={name}" for family, name in sorted(convention.items()))
@@ -84,3 +87,18 @@ def failure_note(score: Score) -> str:
     if score.n_unscored:
         parts.append(f"{score.n_unscored:,} unscored")
     return f"* {' and '.join(parts)}, not in the value"
+
+
+def resolution(scores: Sequence[Score]) -> str:
+    """Say what difference a test set of this size can find, judged by the first score that has an interval; empty: none has.
+
+    The standard error is read off the interval; two systems that are compared on the same samples resolve less than this,
+    because what is hard for one is mostly hard for the other.
+    """
+    score = next((s for s in scores if s.low is not None and s.high is not None and not s.condition and not s.subgroup), None)
+    if score is None or score.low is None or score.high is None:
+        return ""
+    error = (score.high - score.low) / (2 * normal_quantile((1 + score.level) / 2))
+    least = minimum_detectable(math.sqrt(2) * error, score.n_groups, level=score.level)
+    points = f"{number(least, score.unit)}{' points' if score.unit == 'fraction' else ''}"
+    return f"resolves about {points} of {score.name} between two such systems, less where they are paired (80 % power)"

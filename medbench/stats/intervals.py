@@ -216,3 +216,26 @@ def median(values: Array, index: Array, level: float = 0.95) -> Interval:
     ordered, last = np.sort(values), values.size - 1
     low, high = math.floor((share - half) * last), math.ceil((share + half) * last)
     return Interval(low=float(ordered[low]), high=float(ordered[high]), level=level, method=method)
+
+
+def boundary_interval(value: float, groups: int, level: float = 0.95) -> tuple[float, float]:
+    """Return the exact interval of a rate that is 0 or 1 in every group (Clopper and Pearson 1934).
+
+    A bootstrap of rows that are all alike has no width and would claim certainty; with `groups` independent groups a rate of
+    up to 1 - (alpha / 2)^(1 / groups) could still have shown nothing.
+
+    Args:
+        value: 0 or 1.
+        groups: number of independent groups, 1 or more.
+        level: nominal coverage, between 0 and 1.
+
+    Raises:
+        ValueError: if `value` is neither.
+
+    >>> [round(bound, 4) for bound in boundary_interval(0.0, groups=20)]
+    [0.0, 0.1684]
+    """
+    if value not in (0.0, 1.0):
+        raise ValueError(f"{value} is not at a bound")
+    reach = 1.0 - ((1.0 - level) / 2) ** (1.0 / groups)
+    return (0.0, reach) if value == 0.0 else (1.0 - reach, 1.0)

@@ -47,8 +47,8 @@ class Conversation:
         self.name = name
         self.largest: int | None = None
         """The largest window that fitted, once one did not."""
-        self._answered = 0
-        self._broken: list[Failed] = []
+        self._answered = False
+        self._broken: list[str] = []
 
     def facts(self) -> dict[str, Any]:
         """Return the facts that the model states after loading, as plain data."""
@@ -65,6 +65,36 @@ class Conversation:
         Raises:
             PluginError: the model broke its interface, or fails on everything it is asked.
         """
+        held: list[Answer] = []
+        for answer in self._answers(window):
+            if self._is_doubtful(answer):
+                held.append(answer)
+                continue
+            yield from held
+            held.clear()
+            yield answer
+        yield from held
+
+    def _is_doubtful(self, answer: Answer) -> bool:
+        """Say whether an answer may be the fault of the model's set-up: it failed before the model ever answered.
+
+        Such failures are held back until it answers or the window ends: those of a broken set-up must not be kept, or they
+        would stand for the requests once it is mended.
+        """
+        output = answer.output
+        if not isinstance(output, Failed):
+            self._answered = True
+        if self._answered or not isinstance(output, Failed) or output.kind != "model":
+            return False
+        self._broken.append(output.error)
+        if len(self._broken) >= FIRST_FAILURES and len(set(self._broken)) == 1:
+            raise PluginError(
+                f"{self.name}: the first {len(self._broken)} requests all failed: {output.error}",
+                hint="nothing was answered before; is the model set up as its page says? (medbench show model)",
+            )
+        return True
+
+    def _answers(self, window: Sequence[Asked]) -> Iterator[Answer]:
         queue = [list(part) for part in _by_type(window)]
         while queue:
             part = queue.pop(0)
@@ -76,7 +106,7 @@ class Conversation:
                 for index, output in self._replies([asked.request for asked in part]):
                     if index not in unanswered:
                         raise PluginError(f"{self.name}: answered request {index} of a window of {len(part)} twice or out of range")
-                    yield self._answer(unanswered.pop(index), output)
+                    yield Answer(key=unanswered.pop(index).key, output=output)
                 if unanswered:
                     raise PluginError(
                         f"{self.name}: gave {len(part) - len(unanswered)} outputs for {len(part)} requests",
@@ -107,19 +137,7 @@ class Conversation:
             half = (len(left) + 1) // 2
             queue[:0] = [left[:half], left[half:]]
         elif left:
-            yield self._answer(left[0], failure(error))
-
-    def _answer(self, asked: Asked, output: Output) -> Answer:
-        if isinstance(output, Failed) and output.kind == "model" and not self._answered:
-            self._broken.append(output)
-            if len(self._broken) >= FIRST_FAILURES and len({failed.error for failed in self._broken}) == 1:
-                raise PluginError(
-                    f"{self.name}: the first {len(self._broken)} requests all failed: {output.error}",
-                    hint="nothing was answered before; is the model set up as its page says? (medbench show model)",
-                )
-        elif not isinstance(output, Failed):
-            self._answered += 1
-        return Answer(key=asked.key, output=output)
+            yield Answer(key=left[0].key, output=failure(error))
 
 
 def failure(error: Exception) -> Failed:

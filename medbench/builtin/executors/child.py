@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 
@@ -18,6 +18,8 @@ from medbench.cards import ModelCard
 from medbench.errors import PluginError
 from medbench.types import Answer, Asked, Failed, Loaded
 
+LOAD_S = 1800.0
+"""Longest time that loading may take, in seconds: large weights from a slow disk; the card's limit is for windows."""
 CRASHES = 3
 """So many ends of the process in a row without an answer are a broken model, not a hard window."""
 
@@ -32,7 +34,7 @@ class Child:
         self._crashes = 0
         self.loaded = Loaded(facts={})
 
-    def __enter__(self) -> Child:
+    def __enter__(self) -> Self:
         self._start()
         return self
 
@@ -61,7 +63,8 @@ class Child:
             self._crashes += 1
             if self._crashes >= CRASHES:
                 raise PluginError(
-                    f"{self._card.name}: {ended} {self._crashes} times in a row", hint="a smaller batch_size may help"
+                    f"{self._card.name}: {ended} {self._crashes} times in a row",
+                    hint="a smaller batch_size may help; --retry-failed asks again for what failed",
                 ) from None
             for key in unanswered:
                 yield Answer(key=key, output=Failed(kind="model", error=str(ended)))
@@ -69,10 +72,10 @@ class Child:
     def _start(self) -> None:
         # unbuffered: what select says about the pipe must be all there is to read
         command = [sys.executable, "-m", "medbench.builtin.executors.worker"]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)  # noqa: S603 - this very interpreter
         try:
             self._send(Begin(card=self._card, options=self._options, path=list(sys.path)))
-            first = self._receive(time.monotonic() + self._card.timeout_s)
+            first = self._receive(time.monotonic(), max(LOAD_S, self._card.timeout_s))
         except _Ended as ended:
             raise PluginError(f"{self._card.name} could not be loaded: {ended}", hint=f"medbench show model {self._card.name}") from None
         if not isinstance(first, Loaded):
@@ -80,9 +83,9 @@ class Child:
         self.loaded = first
 
     def _messages(self) -> Iterator[Answers | Done]:
-        deadline = time.monotonic() + self._card.timeout_s
+        begun = time.monotonic()
         while True:
-            message = self._receive(deadline)
+            message = self._receive(begun, self._card.timeout_s)
             if isinstance(message, Loaded):
                 raise PluginError(f"{self._card.name}: its process loaded twice")
             yield message
@@ -97,13 +100,13 @@ class Child:
         except BrokenPipeError:
             raise self._ended() from None
 
-    def _receive(self, deadline: float) -> Answers | Done | Loaded:
+    def _receive(self, begun: float, limit_s: float) -> Answers | Done | Loaded:
         assert self._process
         assert self._process.stdout
-        wait = max(0.0, deadline - time.monotonic())
-        if not select.select([self._process.stdout], [], [], wait)[0]:
+        left_s = max(0.0, begun + limit_s - time.monotonic())
+        if not select.select([self._process.stdout], [], [], left_s)[0]:
             self._end()
-            raise _Ended(f"no answer within {self._card.timeout_s:g} s")
+            raise _Ended(f"no answer within {limit_s:g} s")
         raw = read_frame(self._process.stdout)
         if raw is None:
             raise self._ended()
@@ -136,7 +139,7 @@ class Child:
                     pipe.close()
 
 
-class _Ended(Exception):
+class _Ended(Exception):  # noqa: N818 - a state, told by its message
     """The process is gone."""
 
 

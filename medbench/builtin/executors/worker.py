@@ -13,6 +13,7 @@ import msgspec
 
 from medbench.builtin.executors.asking import Conversation
 from medbench.builtin.executors.frames import Answers, Begin, Broken, Done, read_frame, write_frame
+from medbench.builtin.executors.local import build
 from medbench.errors import MedbenchError
 from medbench.types import Answer, Asked, Loaded
 
@@ -40,8 +41,6 @@ def _read(pipe: BinaryIO, frames: SimpleQueue[bytes]) -> None:
 
 
 def _serve(frames: SimpleQueue[bytes], answers: BinaryIO) -> None:
-    from medbench.builtin.executors.local import build
-
     begin = msgspec.msgpack.decode(frames.get(), type=Begin)
     sys.path[:] = begin.path
     conversation = Conversation(build(begin.card, begin.options), begin.card.name)

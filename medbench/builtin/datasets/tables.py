@@ -1,0 +1,204 @@
+"""Reading tables that other people made: strict CSV, plain or gzipped, in bounded memory; every refusal names file and line."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from operator import itemgetter
+from pathlib import Path
+from typing import IO, NoReturn
+
+from medbench.errors import DataError
+from medbench.types import Split
+
+MAX_BYTES = 2 << 30
+"""Most bytes that are read of one table, after decompression: four times the largest that is known."""
+
+MAX_LINE = 1 << 20
+"""Longest line of a table in bytes."""
+
+SPLITS: dict[str, Split] = {
+    "train": "train", "training": "train",
+    "val": "val", "valid": "val", "validate": "val", "validation": "val", "dev": "val",
+    "test": "test", "testing": "test",
+}  # fmt: skip
+"""How datasets spell the three splits, in lower case."""
+
+_LABELS: Mapping[str, float | None] = {
+    "1.0": 1.0, "1": 1.0, "0.0": 0.0, "0": 0.0, "-1.0": -1.0, "-1": -1.0, "-0.0": 0.0, "": None,
+}  # fmt: skip
+
+Line = tuple[int, tuple[str, ...]]
+"""The line on which a row ends, counted from 1 with the header, and the values of the columns asked for."""
+
+
+def find_table(root: Path, *names: str) -> Path | None:
+    """Return the first of `names` that stands in `root`, as it is or with `.gz`; None: there is none."""
+    return next((path for name in names for path in (root / name, root / f"{name}.gz") if path.is_file()), None)
+
+
+def read_table(
+    path: Path, columns: Sequence[str], *, optional: Sequence[str] = (), delimiter: str = ",", ragged: bool = False
+) -> Iterator[Line]:
+    """Yield the rows of a UTF-8 table with a header, one at a time.
+
+    Args:
+        path: `.csv`, or gzipped `.csv.gz`.
+        columns: names that the header must have.
+        optional: further names; a column that is not there gives empty values.
+        delimiter: what stands between fields.
+        ragged: rows may have fewer or more fields than the header, as long as the columns asked for are there.
+
+    Yields:
+        (line, values): values in the order of `columns`, then `optional`, as they stand in the file.
+
+    Raises:
+        DataError: the file is missing, no gzip, torn, not UTF-8, lacks a column, or a row has another number of fields than
+            the header; the message gives the line.
+    """
+    reader = csv.reader(_lines(path), delimiter=delimiter, strict=True)
+    header = _header(path, reader)
+    places = _places(path, header, columns, optional)
+    pick = _picker(places, len(header))
+    width = len(header)
+    least = max((p for p in places if p < width), default=-1) + 1
+    try:
+        for row in reader:
+            if len(row) != width:
+                if not row:
+                    continue
+                if not ragged or len(row) < least:
+                    _refuse(path, reader.line_num, f"{len(row)} fields, the header has {width}", "is the download complete?")
+                row = [*row[:width], *[""] * (width - len(row))]  # noqa: PLW2901 - the row in the header's width
+            row.append("")
+            yield reader.line_num, pick(row)
+    except csv.Error as error:
+        _refuse(path, reader.line_num, str(error), "is the download complete?")
+
+
+def header_of(path: Path, delimiter: str = ",") -> list[str]:
+    """Return the names in the first line of a table.
+
+    Raises:
+        DataError: as `read_table`.
+    """
+    return _header(path, csv.reader(_lines(path), delimiter=delimiter, strict=True))
+
+
+def label_value(path: Path, line: int, name: str, text: str) -> float | None:
+    """Return a CheXpert-style label: 1.0 positive, 0.0 negative, -1.0 uncertain, None for a blank.
+
+    Raises:
+        DataError: it is none of them.
+    """
+    try:
+        return _LABELS[text.strip()]
+    except KeyError:
+        _refuse(path, line, f"{name} is {text!r}", "allowed: 1, 0, -1 and a blank")
+
+
+def number(path: Path, line: int, name: str, text: str) -> float:
+    """Return a finite number.
+
+    Raises:
+        DataError: it is none.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if value - value != 0:  # NaN and both infinities
+        _refuse(path, line, f"{name} is {text!r}, expected a number", "mend the row or fetch the file again")
+    return value
+
+
+def split_value(path: Path, line: int, text: str) -> Split:
+    """Return `train`, `val` or `test` for any spelling of them.
+
+    Raises:
+        DataError: it is none.
+    """
+    split = SPLITS.get(text.strip().lower())
+    if split is None:
+        _refuse(path, line, f"unknown split {text!r}", "one of train, validate, test")
+    return split
+
+
+def filled(path: Path, line: int, name: str, text: str) -> str:
+    """Return the text without outer spaces.
+
+    Raises:
+        DataError: nothing is left.
+    """
+    kept = text.strip()
+    if not kept:
+        _refuse(path, line, f"{name} is empty", "mend the row or fetch the file again")
+    return kept
+
+
+def refuse(path: Path, line: int, fault: str, hint: str = "mend the row or fetch the file again") -> NoReturn:
+    """Raise the error for a line of a file.
+
+    Raises:
+        DataError: always.
+    """
+    _refuse(path, line, fault, hint)
+
+
+def _refuse(path: Path, line: int, fault: str, hint: str) -> NoReturn:
+    raise DataError(f"{path}: line {line}: {fault}", hint=hint)
+
+
+def _header(path: Path, reader: Iterator[list[str]]) -> list[str]:
+    try:
+        header = next(reader, None)
+    except csv.Error as error:
+        _refuse(path, 1, str(error), "is this the right file?")
+    if not header:
+        raise DataError(f"{path}: the file is empty", hint="is the download complete?")
+    return header
+
+
+def _places(path: Path, header: list[str], columns: Sequence[str], optional: Sequence[str]) -> list[int]:
+    """Return where each column stands; past the end: it is not there."""
+    twice = next((name for name in (*columns, *optional) if header.count(name) > 1), None)
+    if twice is not None:
+        _refuse(path, 1, f"the column {twice!r} is there twice", "is this the right file?")
+    missing = [name for name in columns if name not in header]
+    if missing:
+        _refuse(path, 1, f"no column {missing[0]!r}; there are {', '.join(header[:40])}", "is this the right file?")
+    return [header.index(name) if name in header else len(header) for name in (*columns, *optional)]
+
+
+def _picker(places: list[int], width: int) -> itemgetter[tuple[str, ...]]:
+    # a second, unused place makes itemgetter return a tuple for a single column too; its caller sees one value more
+    return itemgetter(*places) if len(places) > 1 else itemgetter(slice(*((places + [width])[0], (places + [width])[0] + 1)))
+
+
+def _lines(path: Path) -> Iterator[str]:
+    """Yield the lines of a file, with a bound on each and on their sum."""
+    total, number_ = 0, 0
+    try:
+        with _opened(path) as stream:
+            for number_, raw in enumerate(iter(partial(stream.readline, MAX_LINE), b""), 1):
+                total += len(raw)
+                if len(raw) >= MAX_LINE or total > MAX_BYTES:
+                    what = f"longer than {MAX_LINE:,} bytes" if len(raw) >= MAX_LINE else f"more than {MAX_BYTES:,} bytes so far"
+                    _refuse(path, number_, what, "is this the right file?")
+                yield raw.decode("utf-8-sig" if number_ == 1 else "utf-8")
+    except UnicodeDecodeError as error:
+        _refuse(path, number_, f"not UTF-8 at byte {error.start + 1} (0x{error.object[error.start]:02x})", "save the file as UTF-8")
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        _refuse(path, number_ + 1, f"broken gzip ({error})", "fetch the file again")
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})", hint="is this the right data folder?") from error
+
+
+def _opened(path: Path) -> IO[bytes]:
+    if path.suffix == ".gz":
+        return io.BufferedReader(gzip.open(path), 1 << 18)  # type: ignore[arg-type]
+    return path.open("rb")
