@@ -51,7 +51,8 @@ class Pipeline:
     def __iter__(self) -> Iterator[Event]:
         """Carry the plan out; the last event is `Finished`, or `ShardDone`."""
         indexed, remarks = self._index()
-        train = self._read_train() if self._model.card.fits == "always" else None
+        fitted_here = self._model.card.fits == "always" and "weights" not in self._model.options
+        train = self._read_train() if fitted_here else None
         identity = identity_of(self._model, self._fit_digest(train))
         fingerprint = self._fingerprint(indexed, identity)
         folder = RunFolder(run_path(self._runs, self._plan.task.name, self._model.name, fingerprint))

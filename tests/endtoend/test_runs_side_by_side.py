@@ -58,7 +58,7 @@ def test_two_runs_of_one_model_share_its_outputs(start, medbench, marks, fake_da
     assert third.returncode == 0
     assert marks.rest().count(b"p") == asked, "what two runs had answered was asked again"
 
-    alone = medbench(*RUN[:-3], "elsewhere", "--json", "--data", fake_data)
+    alone = medbench(*RUN, "--runs-dir", "elsewhere", "--data", fake_data)
     assert msgspec.json.decode(alone.stdout, type=RunRecord) == whole
     lines = [json.loads(line) for path in (tmp_path / "runs").glob("outputs/*/*.jsonl") for line in path.read_bytes().splitlines()]
     assert len({line["key"] for line in lines}) == N

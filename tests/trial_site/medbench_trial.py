@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import time
+from pathlib import Path
 
 import msgspec
 
@@ -54,8 +55,7 @@ class Learner:
     def __init__(self, *, weights=""):
         self._learnt = {}
         if weights:
-            with open(os.path.join(weights, "learnt.json"), "rb") as file:
-                self._learnt = msgspec.json.decode(file.read())
+            self._learnt = msgspec.json.decode((Path(weights) / "learnt.json").read_bytes())
 
     def fit(self, examples, validation, out, seed, events):
         for _ in range(FIT_STEPS):

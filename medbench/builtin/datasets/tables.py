@@ -6,7 +6,7 @@ import csv
 import gzip
 import io
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from operator import itemgetter
 from pathlib import Path
@@ -63,7 +63,7 @@ def read_table(
     reader = csv.reader(_lines(path), delimiter=delimiter, strict=True)
     header = _header(path, reader)
     places = _places(path, header, columns, optional)
-    pick = _picker(places, len(header))
+    pick = _picker(places)
     width = len(header)
     least = max((p for p in places if p < width), default=-1) + 1
     try:
@@ -174,31 +174,33 @@ def _places(path: Path, header: list[str], columns: Sequence[str], optional: Seq
     return [header.index(name) if name in header else len(header) for name in (*columns, *optional)]
 
 
-def _picker(places: list[int], width: int) -> itemgetter[tuple[str, ...]]:
-    # a second, unused place makes itemgetter return a tuple for a single column too; its caller sees one value more
-    return itemgetter(*places) if len(places) > 1 else itemgetter(slice(*((places + [width])[0], (places + [width])[0] + 1)))
+def _picker(places: list[int]) -> Callable[[list[str]], tuple[str, ...]]:
+    """Return what takes the places from a row; `itemgetter` gives a tuple for two or more only."""
+    if len(places) > 1:
+        return itemgetter(*places)
+    return lambda row: tuple(row[place] for place in places)
 
 
 def _lines(path: Path) -> Iterator[str]:
     """Yield the lines of a file, with a bound on each and on their sum."""
-    total, number_ = 0, 0
+    total, count = 0, 0
     try:
         with _opened(path) as stream:
-            for number_, raw in enumerate(iter(partial(stream.readline, MAX_LINE), b""), 1):
+            for count, raw in enumerate(iter(partial(stream.readline, MAX_LINE), b""), 1):
                 total += len(raw)
                 if len(raw) >= MAX_LINE or total > MAX_BYTES:
                     what = f"longer than {MAX_LINE:,} bytes" if len(raw) >= MAX_LINE else f"more than {MAX_BYTES:,} bytes so far"
-                    _refuse(path, number_, what, "is this the right file?")
-                yield raw.decode("utf-8-sig" if number_ == 1 else "utf-8")
+                    _refuse(path, count, what, "is this the right file?")
+                yield raw.decode("utf-8-sig" if count == 1 else "utf-8")
     except UnicodeDecodeError as error:
-        _refuse(path, number_, f"not UTF-8 at byte {error.start + 1} (0x{error.object[error.start]:02x})", "save the file as UTF-8")
+        _refuse(path, count, f"not UTF-8 at byte {error.start + 1} (0x{error.object[error.start]:02x})", "save the file as UTF-8")
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        _refuse(path, number_ + 1, f"broken gzip ({error})", "fetch the file again")
+        _refuse(path, count + 1, f"broken gzip ({error})", "fetch the file again")
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})", hint="is this the right data folder?") from error
 
 
 def _opened(path: Path) -> IO[bytes]:
     if path.suffix == ".gz":
-        return io.BufferedReader(gzip.open(path), 1 << 18)  # type: ignore[arg-type]
+        return io.BufferedReader(gzip.open(path), 1 << 18)
     return path.open("rb")

@@ -1,0 +1,174 @@
+"""Pictures inside a container file (`train.npz#train_images/17`, `part.parquet#image/5`): named, bounded, opened one at a time."""
+
+from __future__ import annotations
+
+import re
+import threading
+import zipfile
+import zlib
+from collections import OrderedDict
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from medbench.errors import InputError
+
+if TYPE_CHECKING:
+    from PIL import Image as Pil
+
+MAX_BYTES = 512 << 20
+"""Largest array or block of rows that is unpacked: MedMNIST at 224 pixels and 5,000 pictures needs half of it."""
+
+PARQUET = "reading parquet needs pyarrow: pip install 'medbench[parquet]'"
+
+_MEMBER = re.compile(r"(?P<file>.+\.(?:npz|parquet))#(?P<part>[^#/]+)/(?P<number>\d+)", re.DOTALL)
+
+
+def member_path(file: str, part: str, number: int) -> str:
+    """Return how a picture inside a container is named: the array or column, and its place from 0.
+
+    >>> member_path("pneumoniamnist.npz", "test_images", 3)
+    'pneumoniamnist.npz#test_images/3'
+    """
+    return f"{file}#{part}/{number}"
+
+
+def container_of(path: str) -> str:
+    """Return the file on disk that holds a picture: the path itself unless it names a member.
+
+    >>> container_of("a/b.npz#x/0"), container_of("a/b.png")
+    ('a/b.npz', 'a/b.png')
+    """
+    found = _MEMBER.fullmatch(path)
+    return found["file"] if found else path
+
+
+def open_picture(path: str) -> Pil.Image:
+    """Open a picture file, or a picture inside a container; nothing but the header of a file is decoded yet.
+
+    Raises:
+        InputError: the container is broken or too large, or holds no such picture.
+        OSError: the file is missing or no picture.
+    """
+    from PIL import Image as Pil  # noqa: PLC0415 - loaded by those who decode
+
+    found = _MEMBER.fullmatch(path)
+    if not found:
+        return Pil.open(path)
+    file, part, number = Path(found["file"]), found["part"], int(found["number"])
+    try:
+        return _from_npz(file, part, number) if file.suffix == ".npz" else Pil.open(BytesIO(_from_parquet(file, part, number)))
+    except IndexError:
+        raise InputError(f"{path}: there is no picture of that number") from None
+    except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError) as error:
+        raise InputError(f"{path}: cannot be unpacked ({error})") from error
+
+
+class _Recent:
+    """The last few things unpacked; threads that want the same one wait for it instead of unpacking it again."""
+
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[Any, Any] = OrderedDict()
+
+    def get(self, key: Any, make: Callable[[], Any]) -> Any:
+        with self._lock:
+            if key not in self._kept:
+                while len(self._kept) >= self._capacity:
+                    self._kept.popitem(last=False)
+                self._kept[key] = make()
+            self._kept.move_to_end(key)
+            return self._kept[key]
+
+
+_recent = _Recent(1)
+
+
+def _stamp(file: Path) -> tuple[str, int, int]:
+    status = file.stat()
+    return (str(file), status.st_size, status.st_mtime_ns)
+
+
+def read_array(file: Path, name: str, limit: int = MAX_BYTES) -> Any:
+    """Return an array of an `.npz`, which may hold no Python objects.
+
+    Args:
+        file: The archive.
+        name: The array, without `.npy`.
+        limit: Most bytes that it may have, by its header, before anything is unpacked.
+
+    Raises:
+        KeyError: there is no such array.
+        ValueError: it is larger, or holds objects, or is no array.
+        OSError, zipfile.BadZipFile, zlib.error, EOFError: the file cannot be read.
+    """
+    import numpy as np  # noqa: PLC0415 - loaded by those who decode
+    from numpy.lib import format as npy  # noqa: PLC0415 - loaded by those who decode
+
+    with zipfile.ZipFile(file) as archive, archive.open(f"{name}.npy") as stream:
+        version = npy.read_magic(stream)
+        read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+        shape, fortran, kind = read_header(stream)
+        if kind.hasobject:
+            raise ValueError(f"{name} holds Python objects")
+        size = kind.itemsize
+        for side in shape:
+            size *= side
+        if size > limit:
+            raise ValueError(f"{name} has {size:,} bytes, more than {limit:,}")
+        raw = bytearray(size)
+        view, at = memoryview(raw), 0
+        while at < size:
+            got = stream.readinto(view[at : at + (1 << 20)])
+            if not got:
+                raise EOFError(f"{name} ends after {at:,} of {size:,} bytes")
+            at += got
+    return np.frombuffer(raw, dtype=kind).reshape(shape, order="F" if fortran else "C")
+
+
+def _from_npz(file: Path, part: str, number: int) -> Pil.Image:
+    import numpy as np  # noqa: PLC0415 - loaded by those who decode
+    from PIL import Image as Pil  # noqa: PLC0415 - loaded by those who decode
+
+    array = _recent.get((_stamp(file), part), lambda: read_array(file, part))
+    pixels = array[number]
+    if pixels.dtype != np.uint8 or pixels.ndim not in {2, 3}:
+        raise ValueError(f"{part} holds {pixels.dtype} of shape {pixels.shape}, expected 8-bit pictures")
+    return Pil.fromarray(np.ascontiguousarray(pixels))
+
+
+def _from_parquet(file: Path, part: str, number: int) -> bytes:
+    """Return the bytes of one picture; only the row group that holds it is read."""
+    try:
+        import pyarrow as pa  # noqa: PLC0415 - an extra
+        from pyarrow import parquet  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise InputError(f"{file}: {PARQUET}") from error
+    try:
+        with parquet.ParquetFile(file) as opened:
+            first = 0
+            for group in range(opened.num_row_groups):
+                facts = opened.metadata.row_group(group)
+                if number < first + facts.num_rows:
+                    return _cell(_recent.get((_stamp(file), part, group), lambda: _rows(opened, group, part)), number - first)
+                first += facts.num_rows
+    except pa.ArrowException as error:
+        raise ValueError(str(error)) from error
+    raise IndexError(number)
+
+
+def _rows(opened: Any, group: int, part: str) -> Any:
+    size = opened.metadata.row_group(group).total_byte_size
+    if size > MAX_BYTES:
+        raise ValueError(f"row group {group} has {size:,} bytes, more than {MAX_BYTES:,}")
+    return opened.read_row_group(group, columns=[part]).column(part)
+
+
+def _cell(column: Any, row: int) -> bytes:
+    value = column[row].as_py()
+    raw = value.get("bytes") if isinstance(value, dict) else value
+    if not isinstance(raw, bytes):
+        raise ValueError("the cell holds no picture")  # noqa: TRY004 - the file's fault, not the caller's
+    return raw
