@@ -14,7 +14,8 @@ from pathlib import Path
 import msgspec
 
 from medbench.errors import StorageError
-from medbench.identity import LENGTH
+from medbench.identity import LENGTH, digest
+from medbench.members import container_of
 
 CACHE_VARIABLE = "MEDBENCH_CACHE"
 
@@ -88,8 +89,11 @@ class FileDigests:
                 self._known = msgspec.json.decode(cache.read_bytes(), type=dict[str, FileFacts])
 
     def look(self, path: Path) -> FileFacts:
-        """Return digest and fault of a file; a file that cannot be read has a fault and no digest."""
+        """Return digest and fault of a file, or of a picture in a container; what cannot be read has a fault and no digest."""
         name = str(path)
+        container = container_of(name)
+        if container != name:
+            return _inside(self.look(Path(container)), name.removeprefix(container))
         try:
             status = path.stat()
             known = self._known.get(name)
@@ -124,6 +128,11 @@ class FileDigests:
 
 
 _SLURP = 64 << 20
+
+
+def _inside(container: FileFacts, member: str) -> FileFacts:
+    """A member is known by its container's bytes and its name there: nothing has to be unpacked."""
+    return msgspec.structs.replace(container, digest=digest(container.digest, member)) if container.digest else container
 
 
 def _hash(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""Pictures inside a container file (`train.npz#train_images/17`, `part.parquet#image/5`): named, bounded, opened one at a time."""
+"""Pictures inside a container file (`train.npz#train_images:17`, `part.parquet#image:5`): named, bounded, opened one at a time."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ MAX_BYTES = 512 << 20
 
 PARQUET = "reading parquet needs pyarrow: pip install 'medbench[parquet]'"
 
-_MEMBER = re.compile(r"(?P<file>.+\.(?:npz|parquet))#(?P<part>[^#/]+)/(?P<number>\d+)", re.DOTALL)
+_MEMBER = re.compile(r"(?P<file>.+\.(?:npz|parquet))#(?P<part>[^#:]+):(?P<number>\d+)", re.DOTALL)
 
 
 def member_path(file: str, part: str, number: int) -> str:
     """Return how a picture inside a container is named: the array or column, and its place from 0.
 
     >>> member_path("pneumoniamnist.npz", "test_images", 3)
-    'pneumoniamnist.npz#test_images/3'
+    'pneumoniamnist.npz#test_images:3'
     """
-    return f"{file}#{part}/{number}"
+    return f"{file}#{part}:{number}"
 
 
 def container_of(path: str) -> str:
     """Return the file on disk that holds a picture: the path itself unless it names a member.
 
-    >>> container_of("a/b.npz#x/0"), container_of("a/b.png")
+    >>> container_of("a/b.npz#x:0"), container_of("a/b.png")
     ('a/b.npz', 'a/b.png')
     """
     found = _MEMBER.fullmatch(path)
@@ -148,14 +148,20 @@ def _from_parquet(file: Path, part: str, number: int) -> bytes:
         raise InputError(f"{file}: {PARQUET}") from error
     try:
         with parquet.ParquetFile(file) as opened:
-            first = 0
-            for group in range(opened.num_row_groups):
-                facts = opened.metadata.row_group(group)
-                if number < first + facts.num_rows:
-                    return _cell(_recent.get((_stamp(file), part, group), lambda: _rows(opened, group, part)), number - first)
-                first += facts.num_rows
+            group, row = _group_of(opened, number)
+            return _cell(_recent.get((_stamp(file), part, group), lambda: _rows(opened, group, part)), row)
     except pa.ArrowException as error:
         raise ValueError(str(error)) from error
+
+
+def _group_of(opened: Any, number: int) -> tuple[int, int]:
+    """Return the row group of a row of the file, and the row's place in it."""
+    row = number
+    for group in range(opened.num_row_groups):
+        held = opened.metadata.row_group(group).num_rows
+        if row < held:
+            return group, row
+        row -= held
     raise IndexError(number)
 
 
