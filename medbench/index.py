@@ -9,9 +9,10 @@ from typing import Any
 
 import msgspec
 
-from medbench.errors import DataError
+from medbench.errors import DataError, UsageError, suggestion
 from medbench.files import FileDigests, cache_folder
 from medbench.identity import LENGTH, digest, hash_order
+from medbench.images import PRESETS
 from medbench.types import Image, Sample, Struct
 
 
@@ -44,18 +45,22 @@ def read_index(reader: Any, root: Path, split: str, params: Mapping[str, Any], d
         reader: A dataset's reader.
         root: The dataset's folder.
         split: `train`, `val` or `test`.
-        params: The reader's parameters, `variant` among them.
+        params: The reader's parameters, `variant` among them; `preset` says how its images are decoded.
         digests: File digests remembered for this folder.
         limit: Take the first so many samples in hash order of their ids.
 
     Raises:
         DataError: two samples have one id, an image path leaves the folder, or the reader refuses the data.
+        UsageError: there is no such decode preset.
     """
+    preset = str(params.get("preset") or "default")
+    if preset not in PRESETS:
+        raise UsageError(f"reader.preset={preset}: no such decode preset", hint=suggestion(preset, PRESETS))
     samples = _unique(reader.read(root, split, params), root)
     if limit is not None:
         chosen = set(hash_order(samples)[:limit])
         samples = {name: sample for name, sample in samples.items() if name in chosen}
-    indexed = _with_digests(list(samples.values()), root, digests)
+    indexed = _with_digests(list(samples.values()), root, digests, preset)
     return Indexed(samples=tuple(indexed), manifest=manifest_of(indexed))
 
 
@@ -77,7 +82,7 @@ def _unique(read: Any, root: Path) -> dict[str, Sample]:
     return samples
 
 
-def _with_digests(samples: list[Sample], root: Path, digests: FileDigests) -> list[Sample]:
+def _with_digests(samples: list[Sample], root: Path, digests: FileDigests, preset: str) -> list[Sample]:
     """Make image paths absolute and fill in what the files' bytes say."""
     paths = dict.fromkeys(image.path for sample in samples for image in sample.images)
     for path in paths:
@@ -95,7 +100,10 @@ def _with_digests(samples: list[Sample], root: Path, digests: FileDigests) -> li
             known = facts[image.path]
             # what is absent is known by where it should be in the dataset, so that moving the folder changes nothing
             found = known.digest or digest("unreadable", image.path)
-            made[image] = msgspec.structs.replace(image, path=str(absolute[image.path]), digest=found, fault=known.fault)
+            decoded = preset if image.preset == "default" else image.preset
+            made[image] = msgspec.structs.replace(
+                image, path=str(absolute[image.path]), preset=decoded, digest=found, fault=known.fault
+            )
         return made[image]
 
     return [

@@ -118,13 +118,13 @@ def read_array(file: Path, name: str, limit: int = MAX_BYTES) -> Any:
             size *= side
         if size > limit:
             raise ValueError(f"{name} has {size:,} bytes, more than {limit:,}")
-        raw = bytearray(size)
-        view, at = memoryview(raw), 0
+        raw, at = bytearray(size), 0
         while at < size:
-            got = stream.readinto(view[at : at + (1 << 20)])
-            if not got:
+            chunk = stream.read(min(1 << 20, size - at))
+            if not chunk:
                 raise EOFError(f"{name} ends after {at:,} of {size:,} bytes")
-            at += got
+            raw[at : at + len(chunk)] = chunk
+            at += len(chunk)
     return np.frombuffer(raw, dtype=kind).reshape(shape, order="F" if fortran else "C")
 
 

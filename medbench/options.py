@@ -30,6 +30,7 @@ class RunOptions(Struct):
     seed: int = 0
     batch_size: int | None = None
     device: str | None = None
+    workers: int | None = None
     model_options: dict[str, Any] = {}
     metrics: tuple[str, ...] = ()
     metric_options: dict[str, Any] = {}

@@ -20,6 +20,9 @@ from medbench.types import Struct
 
 CONDITIONS = ("true", "blank", "shuffled")
 
+READER = "reader."
+"""What parameters of the reader are called among a run's parameters: `reader.preset`."""
+
 
 class ModelPlan(Struct):
     """A model and how it is to be built."""
@@ -79,14 +82,17 @@ def resolve(
     task = task or attempt(lambda: get_task(options.task, registry), problems)
     if model is None and options.model:
         model = plan_model(options.model, options.model_options, options, registry, problems)
-    judge = plan_model(options.judge, options.judge_options, options, registry, problems) if options.judge else None
+    alone = msgspec.structs.replace(options, device=None, batch_size=None, workers=None)  # those are the evaluated model's
+    judge = plan_model(options.judge, options.judge_options, alone, registry, problems) if options.judge else None
     executor = attempt(lambda: registry.get(ExecutorCard, options.executor), problems)
     shard = attempt(lambda: _shard(options.shard), problems)
     _known(options.images, CONDITIONS, "--images", problems)
     _numbers(options, problems)
     if task is None:
         return None, problems
+    task = _with_reader_params(task, options)
     reader = attempt(lambda: registry.get(ReaderCard, task.dataset), problems)
+    _reader_params(task, reader, problems)
     protocol = _protocol(task, options, model, registry, problems)
     params = _params(task, options, protocol, problems)
     metrics, not_computed = plan_metrics(task, options, registry, problems)
@@ -141,6 +147,8 @@ def plan_model(name: str, given: Mapping[str, Any], options: RunOptions, registr
     wanted = {**argument_of(name), **given}
     if options.device is not None:
         wanted["device"] = options.device
+    if options.workers is not None:
+        wanted["workers"] = options.workers
     if options.batch_size is not None and accepts(made, "batch_size"):
         wanted["batch_size"] = options.batch_size
     return ModelPlan(
@@ -168,11 +176,30 @@ def _params(task: Task, options: RunOptions, protocol: ProtocolCard | None, prob
     made = attempt(lambda: load(protocol), problems) if protocol else None
     if made is None or protocol is None:
         return {}
-    given = {**task.params, **options.params}
+    given = {**task.params, **{name: value for name, value in options.params.items() if not name.startswith(READER)}}
     if "seed" in made.Params.__struct_fields__:
         given.setdefault("seed", options.seed)
     params: dict[str, Any] = msgspec.to_builtins(convert_params(made.Params, given, protocol.name, problems))
     return params
+
+
+def _with_reader_params(task: Task, options: RunOptions) -> Task:
+    """Return the task with what `--param reader.NAME=value` says to its reader."""
+    given = {name.removeprefix(READER): value for name, value in options.params.items() if name.startswith(READER)}
+    return msgspec.structs.replace(task, reader={**task.reader, **given}) if given else task
+
+
+def _reader_params(task: Task, reader: ReaderCard | None, problems: list[Problem]) -> None:
+    """Check the names of a reader's parameters, where its class lists them (`PARAMS`)."""
+    made = attempt(lambda: load(reader), problems) if reader and task.reader else None
+    known = getattr(made, "PARAMS", None)
+    if reader is None or known is None:
+        return
+    problems += [
+        Problem(f"dataset {reader.name} has no parameter {name}", suggestion(name, (*known, "preset")))
+        for name in task.reader
+        if name not in known and name != "preset"
+    ]
 
 
 def _shard(text: str) -> tuple[int, int] | None:

@@ -42,6 +42,7 @@ class ScoreOptions(Struct):
     split: str | None = None
     variant: str | None = None
     protocol: str | None = None
+    params: dict[str, Any] = {}
     id: str = ""
     """The samples' other name that the file uses."""
     columns: dict[str, str] = {}
@@ -65,15 +66,29 @@ def score_events(options: ScoreOptions, registry: Registry, *, task: Task | None
     Raises:
         MedbenchError: nothing to score was named, or it cannot be scored as stated.
     """
+    plan, problems = plan_score(options, registry, task=task)
+    if plan is None or problems:
+        raise PlanError(problems)
+    return _score_run(options, plan, registry) if options.run else _score_file(options, plan, registry)
+
+
+def plan_score(options: ScoreOptions, registry: Registry, *, task: Task | None = None) -> tuple[Plan | None, list[Problem]]:
+    """Return what would be scored and everything that speaks against it; nothing is carried out.
+
+    Raises:
+        MedbenchError: nothing to score was named, or there is no such run.
+    """
     if options.run:
         if options.predictions:
-            raise UsageError(
-                "a run and a predictions file were both given", hint="medbench score RUN, or medbench score --task T --predictions FILE"
-            )
-        return _score_run(options, registry)
+            hint = "medbench score RUN, or medbench score --task T --predictions FILE"
+            raise UsageError("a run and a predictions file were both given", hint=hint)
+        return _plan_run(options, registry)
     if not options.predictions or not (options.task or task):
         raise UsageError("nothing to score was named", hint="medbench score RUN, or medbench score --task NAME --predictions FILE")
-    return _score_file(options, registry, task)
+    plan, problems = resolve(_run_options(options, options.task, options.seed or 0), registry, task=task)
+    if plan is not None:
+        problems = [*problems, *(problem for problem in check(plan, registry) if problem not in problems)]
+    return plan, problems
 
 
 def _run_options(options: ScoreOptions, task: str, seed: int) -> RunOptions:
@@ -82,9 +97,9 @@ def _run_options(options: ScoreOptions, task: str, seed: int) -> RunOptions:
     return RunOptions(**{**shared, "task": task, "model": "", "seed": seed})
 
 
-def _score_run(options: ScoreOptions, registry: Registry) -> Iterator[Event]:
-    folder = find_run(options.run, Path(options.runs_dir))
-    plan, old = folder.read_plan(), folder.read_record()
+def _plan_run(options: ScoreOptions, registry: Registry) -> tuple[Plan, list[Problem]]:
+    """Return the plan of a run that is there, with the metrics and conventions asked for now."""
+    plan = find_run(options.run, Path(options.runs_dir)).read_plan()
     problems: list[Problem] = []
     asked = _run_options(options, plan.task.name, plan.seed if options.seed is None else options.seed)
     metrics, not_computed = plan_metrics(plan.task, asked, registry, problems)
@@ -102,9 +117,12 @@ def _score_run(options: ScoreOptions, registry: Registry) -> Iterator[Event]:
         permission=options.permission,
         root=str(root) if isinstance(root, Path) else plan.root,
     )
-    problems += check_scoring(plan)
-    if problems:
-        raise PlanError(problems)
+    return plan, problems + check_scoring(plan)
+
+
+def _score_run(options: ScoreOptions, plan: Plan, registry: Registry) -> Iterator[Event]:
+    folder = find_run(options.run, Path(options.runs_dir))
+    old = folder.read_record()
     samples, predictions = folder.read_samples(), folder.read_predictions()
     yield _planned(plan, folder, old.data, old.fingerprint)
     for text in old.remarks:
@@ -119,14 +137,8 @@ def _score_run(options: ScoreOptions, registry: Registry) -> Iterator[Event]:
         yield from finish(plan, folder, samples, predictions, bare, registry, executor=_executor(plan))
 
 
-def _score_file(options: ScoreOptions, registry: Registry, task: Task | None) -> Iterator[Event]:
+def _score_file(options: ScoreOptions, plan: Plan, registry: Registry) -> Iterator[Event]:
     path = Path(options.predictions)
-    asked = _run_options(options, options.task, options.seed or 0)
-    plan, problems = resolve(asked, registry, task=task)
-    if plan is not None:
-        problems = [*problems, *check(plan, registry)]
-    if plan is None or problems:
-        raise PlanError(problems)
     root = Path(plan.root)
     if root == twin_folder(plan.reader):
         ensure_twin(plan.reader, root)

@@ -37,7 +37,7 @@ def names(given: list[str] | None) -> tuple[str, ...]:
 
 
 def print_json(value: Any) -> None:
-    """Print plain data as JSON on standard output."""
+    """Print plain data as JSON on standard output: UTF-8, whatever the locale."""
     from medbench.record import to_json
 
-    typer.echo(to_json(value).decode(), nl=False)
+    typer.echo(to_json(value), nl=False)

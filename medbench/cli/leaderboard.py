@@ -54,12 +54,13 @@ def _boards(task: str, runs_dir: Path) -> list[Board]:
     from medbench.tasks import get_task
 
     registry = load_registry()
-    records = []
+    records, folders = [], {}
     for folder in all_runs(runs_dir):
         try:
             records.append(folder.read_record())
         except DataError:
             continue  # an interrupted run has no record yet; `medbench runs` lists it
+        folders[records[-1].task] = folder
     names = [task] if task else sorted({record.task for record in records})
     if not records or (task and task not in {record.task for record in records}):
         if task:
@@ -67,7 +68,10 @@ def _boards(task: str, runs_dir: Path) -> list[Board]:
         raise UsageError(f"no finished run{f' of {task}' if task else ''} in {runs_dir}", hint="medbench runs, or --runs-dir DIR")
     boards = []
     for name in names:
-        found = get_task(name, registry)
+        try:
+            found = get_task(name, registry)
+        except UsageError:
+            found = folders[name].read_plan().task  # a task file of the user's, or of a plugin that is gone
         boards.append(build_board(found, records, _headings(found, registry)))
     return boards
 

@@ -24,14 +24,20 @@ def _print(heads: list[str], rows: list[list[str]], *, json: bool) -> None:
 @app.command("tasks")
 def tasks(*, json: common.Json = False) -> None:
     """List the tasks."""
+    from medbench.errors import UsageError
     from medbench.registry import load_registry
     from medbench.tasks import read_task, task_files
 
     rows = []
     for name, claims in task_files(load_registry()).items():
         for plugin, path in claims:
-            task = read_task(path)
-            rows.append([name if len(claims) == 1 else f"{plugin}/{name}", task.dataset, " ".join(task.protocol), task.title])
+            shown = name if len(claims) == 1 else f"{plugin}/{name}"
+            try:
+                task = read_task(path)
+            except UsageError as error:
+                rows.append([shown, "", "", f"broken: {error.message}"])
+                continue
+            rows.append([shown, task.dataset, " ".join(task.protocol), task.title])
     _print(["task", "dataset", "protocol", "title"], rows, json=json)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from typing import Annotated, NoReturn
@@ -9,7 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from medbench.cli import leaderboard, listing, plugins, run, runs, samples, score, show, twin
-from medbench.errors import MedbenchError, PlanError, suggestion
+from medbench.errors import MedbenchError, PlanError, UsageError, suggestion
 
 INTERRUPTED = 130
 
@@ -51,12 +52,15 @@ def options(
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit with the code that says how it went."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal that cannot show a sign shows another, instead of a traceback
     sys.exit(run_app(arguments))
 
 
 def run_app(arguments: list[str] | None = None) -> int:
     """Run the command line and return the exit code: 0 done, 2 cannot be carried out, 3 with failed samples, 130 interrupted."""
     try:
+        _refuse_torn_text(sys.argv[1:] if arguments is None else arguments)
         code = app(arguments, standalone_mode=False, prog_name="medbench")
     except MedbenchError as error:
         say(error)
@@ -92,9 +96,22 @@ def say(error: MedbenchError) -> None:
         print(f"{'hint:' if not number else '     '}  {line}", file=sys.stderr)
 
 
+def _refuse_torn_text(arguments: list[str]) -> None:
+    """Refuse what the locale could not decode: it can be written to no record."""
+    for argument in arguments:
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            shown = argument.encode(errors="backslashreplace").decode()
+            raise UsageError(f"{shown} is not text in this locale", hint="use a UTF-8 locale (LC_ALL=C.UTF-8), and names in UTF-8") from None
+
+
 def _say_usage(error: Exception) -> None:
     """Print a mistake on the command line itself in one line, with the nearest names."""
     message = getattr(error, "message", None) or str(error)
+    parameter = getattr(error, "param", None)
+    if parameter is not None:
+        message = f"{parameter.opts[0]}: {getattr(error, 'message', None) or 'it is missing'}"
     near = getattr(error, "possibilities", None) or ()
     name = getattr(error, "option_name", "")
     context = getattr(error, "ctx", None)

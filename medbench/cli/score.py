@@ -23,6 +23,7 @@ def score(
     split: common.Split = None,
     variant: common.Variant = None,
     protocol: common.Protocol = None,
+    param: Annotated[list[str] | None, typer.Option("--param", help="key=value for the protocol, or reader.key=value.")] = None,
     id_: Annotated[str, typer.Option("--id", help="The samples' other name that the file uses (qid).", show_default=False)] = "",
     columns: Annotated[
         list[str] | None, typer.Option("--columns", help="ours=theirs: id=image,prob:Edema=prob_Edema", show_default=False)
@@ -37,6 +38,7 @@ def score(
     judge_option: common.JudgeOption = None,
     runs_dir: common.RunsDir = "runs",
     permission: common.Permission = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be scored and every problem; score nothing.")] = False,
     json: common.Json = False,
     quiet: common.Quiet = False,
 ) -> None:
@@ -58,6 +60,7 @@ def score(
         split=split,
         variant=variant,
         protocol=protocol,
+        params=pairs(param or (), "--param"),
         id=id_,
         columns=pairs(common.names(columns), "--columns"),
         limit=limit,
@@ -72,4 +75,7 @@ def score(
         permission=permission,
     )
     registry = load_registry()
+    if dry_run:
+        screen.show_scoring(options, registry, as_json=json)
+        return
     screen.carry_out(score_events(options, registry), registry, as_json=json, quiet=quiet)

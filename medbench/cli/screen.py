@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import typer
 
 from medbench.cli.common import print_json
 from medbench.cli.progress import Progressing
 from medbench.cli.tables import console, print_header, print_scores
-from medbench.errors import PlanError
+from medbench.errors import PlanError, Problem
 from medbench.events import Event, Finished, Note, Planned, Progress, ShardDone
 from medbench.options import RunOptions
+from medbench.plan import Plan
 from medbench.registry import Registry, load_registry
+
+if TYPE_CHECKING:
+    from medbench.rescoring import ScoreOptions
 
 FAILED_SAMPLES = 3
 
@@ -66,11 +71,20 @@ def _show(event: Event, progressing: Progressing, *, header: bool) -> None:
 
 
 def show_plan(options: RunOptions, registry: Registry, *, as_json: bool) -> None:
-    """Print the plan and every problem; exit 2 where there is one."""
+    """Print the plan of a run and every problem; exit 2 where there is one."""
     from medbench.api import plan_run
-    from medbench.report.cells import conventions
 
-    plan, problems = plan_run(options, registry)
+    _print_plan(*plan_run(options, registry), as_json=as_json)
+
+
+def show_scoring(options: ScoreOptions, registry: Registry, *, as_json: bool) -> None:
+    """Print the plan of a scoring and every problem; exit 2 where there is one."""
+    from medbench.rescoring import plan_score
+
+    _print_plan(*plan_score(options, registry), as_json=as_json)
+
+
+def _print_plan(plan: Plan | None, problems: list[Problem], *, as_json: bool) -> None:
     if as_json:
         print_json({"plan": plan, "problems": [{"message": p.message, "hint": p.hint} for p in problems]})
         if problems:
@@ -78,23 +92,30 @@ def show_plan(options: RunOptions, registry: Registry, *, as_json: bool) -> None
         return
     if plan is not None:
         out = console()
-        rows = {
-            "task": f"{plan.task.name}: {plan.task.title}",
-            "data": f"{plan.root or 'not found'} · {plan.split} split{f' · {plan.variant}' if plan.variant else ''} · {plan.reader.access}",
-            "model": f"{plan.model.name} {_listed(plan.model.options)}".strip() if plan.model else "",
-            "protocol": f"{plan.protocol.name} {_listed(plan.params)}",
-            "metrics": ", ".join(f"{m.card.name} {conventions(m.convention)}".strip() for m in plan.metrics),
-            "not computed": "; ".join(f"{name}: {why}" for name, why in plan.not_computed.items()),
-            "images": ", ".join(plan.images) if plan.images != ("true",) else "",
-            "seed": f"{plan.seed}{f' · limit {plan.limit}' if plan.limit else ''}",
-            "runs": plan.runs_dir,
-        }
-        for name, text in rows.items():
+        for name, text in _facts(plan).items():
             if text:
                 out.print(f"{name:<14} {text}", soft_wrap=True)
     if problems:
         raise PlanError(problems)
     print("nothing speaks against it; without --dry-run it is carried out")
+
+
+def _facts(plan: Plan) -> dict[str, str]:
+    """Return what a plan says, as it is printed; empty: left out."""
+    from medbench.report.cells import conventions
+
+    return {
+        "task": f"{plan.task.name}: {plan.task.title}",
+        "data": f"{plan.root or 'not found'} · {plan.split} split{f' · {plan.variant}' if plan.variant else ''} · {plan.reader.access}",
+        "model": f"{plan.model.name} {_listed(plan.model.options)}".strip() if plan.model else "",
+        "judge": f"{plan.judge.name} {_listed(plan.judge.options)}".strip() if plan.judge else "",
+        "protocol": f"{plan.protocol.name} {_listed(plan.params)}",
+        "metrics": ", ".join(f"{m.card.name} {conventions(m.convention)}".strip() for m in plan.metrics),
+        "not computed": "; ".join(f"{name}: {why}" for name, why in plan.not_computed.items()),
+        "images": ", ".join(plan.images) if plan.images != ("true",) else "",
+        "seed": f"{plan.seed}{f' · limit {plan.limit}' if plan.limit else ''}",
+        "runs": plan.runs_dir,
+    }
 
 
 def _listed(options: dict[str, object]) -> str:

@@ -19,7 +19,11 @@ def console() -> Any:
     """Return a console that prints text as it is: nothing a model wrote is taken for markup."""
     from rich.console import Console
 
-    return Console(markup=False, highlight=False, emoji=False)
+    class Plain(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError  # main knows what to do; rich would exit as if there were a bug
+
+    return Plain(markup=False, highlight=False, emoji=False)
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = (), whole: Sequence[int] = ()) -> Any:

@@ -7,9 +7,9 @@ import json
 import msgspec
 import pytest
 
+from medbench.cards import ReaderCard
 from medbench.record import RunRecord
 from medbench.registry import load, load_registry
-from medbench.cards import ReaderCard
 
 
 @pytest.fixture

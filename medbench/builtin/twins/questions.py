@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from medbench.builtin.twins.abdomen import Abdomen
 from medbench.builtin.twins.chest import ENLARGED, Chest
 from medbench.builtin.twins.head import Head
@@ -20,6 +22,10 @@ class Fact(Struct):
     """Ways to ask it; all of them have the same answer."""
 
 
+_GIVEN_AWAY = frozenset({"MODALITY", "PLANE", "ORGAN", "COLOR"})
+"""Question types whose answer hardly depends on the picture."""
+
+
 def facts_of(shown: Chest | Head | Abdomen) -> list[Fact]:
     """Return everything that can be asked about a picture, in a fixed order."""
     if isinstance(shown, Chest):
@@ -27,6 +33,23 @@ def facts_of(shown: Chest | Head | Abdomen) -> list[Fact]:
     if isinstance(shown, Head):
         return [*_head_closed(shown), *_head_open(shown)]
     return [*_abdomen_closed(shown), *_abdomen_open(shown)]
+
+
+def choose(facts: list[Fact], count: int, rng: np.random.Generator) -> list[Fact]:
+    """Choose facts, about 40 % of them open and yes about as often as no; what the wording alone gives away comes up less."""
+    rank = {id(fact): rng.random() + (0.7 if fact.kind in _GIVEN_AWAY else 0.0) for fact in facts}
+    ordered = sorted(facts, key=lambda fact: rank[id(fact)], reverse=True)
+    pools = {
+        "open": [fact for fact in ordered if not fact.closed],
+        "no": [fact for fact in ordered if fact.answer == "no"],
+        "yes": [fact for fact in ordered if fact.closed and fact.answer != "no"],
+    }
+    chosen: list[Fact] = []
+    while len(chosen) < count and any(pools.values()):
+        wanted = str(rng.choice(list(pools), p=[0.4, 0.25, 0.35]))
+        if pools[wanted]:
+            chosen.append(pools[wanted].pop())
+    return chosen
 
 
 def organ_of(shown: Chest | Head | Abdomen) -> str:

@@ -15,7 +15,7 @@ from medbench.builtin.datasets.vqa_rad import PICTURES, PUBLIC
 from medbench.builtin.twins.abdomen import Abdomen, abdomen_slice, draw_abdomen
 from medbench.builtin.twins.chest import Chest, chest_film, draw_chest
 from medbench.builtin.twins.head import Head, draw_head, head_slice
-from medbench.builtin.twins.questions import Fact, facts_of, organ_of
+from medbench.builtin.twins.questions import Fact, choose, facts_of, organ_of
 from medbench.builtin.twins.writing import generator, new_twin, stamp, write_jpeg, write_json, write_marker
 
 DATASET = "vqa-rad"
@@ -26,9 +26,6 @@ FIRST_IMAGE = 9_000_001
 """Above every number in the real names, which have six digits at most."""
 
 OWN = rf"{re.escape(PUBLIC)}|{re.escape(PICTURES)}/synpic9\d{{6}}\.jpg"
-
-_GIVEN_AWAY = frozenset({"MODALITY", "PLANE", "ORGAN", "COLOR"})
-"""Question types whose answer hardly depends on the picture."""
 
 Use = Literal["train", "test", "both"]
 Row = dict[str, Any]
@@ -77,7 +74,7 @@ def _questions(folder: Path, seed: int, index: int, use: Use) -> list[Row]:
     rng = generator(seed, DATASET, index)
     shown, picture = _draw(rng)
     write_jpeg(folder / _name(index), picture)
-    chosen = _chosen(facts_of(shown), 6 if use == "both" else 3, rng)
+    chosen = choose(facts_of(shown), 6 if use == "both" else 3, rng)
     sides: dict[str, list[Fact]] = {"train": chosen} if use == "train" else {"test": chosen}
     if use == "both":
         sides = {"train": chosen[::2], "test": chosen[1::2]}
@@ -87,23 +84,6 @@ def _questions(folder: Path, seed: int, index: int, use: Use) -> list[Row]:
         for fact in facts:
             rows += _asked(fact, index, organ_of(shown), prefix, rng)
     return rows
-
-
-def _chosen(facts: list[Fact], count: int, rng: np.random.Generator) -> list[Fact]:
-    """Choose facts, about 40 % of them open and yes about as often as no; what the wording alone gives away comes up less."""
-    rank = {id(fact): rng.random() + (0.7 if fact.kind in _GIVEN_AWAY else 0.0) for fact in facts}
-    ordered = sorted(facts, key=lambda fact: rank[id(fact)], reverse=True)
-    pools = {
-        "open": [fact for fact in ordered if not fact.closed],
-        "no": [fact for fact in ordered if fact.answer == "no"],
-        "yes": [fact for fact in ordered if fact.closed and fact.answer != "no"],
-    }
-    chosen: list[Fact] = []
-    while len(chosen) < count and any(pools.values()):
-        wanted = str(rng.choice(list(pools), p=[0.4, 0.25, 0.35]))
-        if pools[wanted]:
-            chosen.append(pools[wanted].pop())
-    return chosen
 
 
 def _asked(fact: Fact, index: int, organ: str, prefix: str, rng: np.random.Generator) -> Iterator[Row]:

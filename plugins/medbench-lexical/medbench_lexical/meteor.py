@@ -6,8 +6,10 @@ Equal to COCOEvalCap (`-l en -norm`) to within rounding, corpus and samples alik
 from __future__ import annotations
 
 import gzip
+import os
 import tempfile
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +31,13 @@ ALPHA, BETA, GAMMA, DELTA = 0.85, 0.2, 0.6, 0.75
 MODULES = (1.0, 0.6, 0.8, 0.6)
 """What a match counts: exact, stem, synonym, paraphrase."""
 
+SMALLEST_PART = 1_500
+"""Samples that one Java gets at least, where there are several."""
+MOST_PROCESSES = 4
+"""Each takes 300 MB."""
+
 _CHUNKS = 20
+_Sample = tuple[str, tuple[str, ...]]
 
 
 class Meteor:
@@ -75,29 +83,47 @@ class Meteor:
 
 
 def statistics(texts: Texts) -> Array:
-    """Return the jar's statistics for each sample; samples with as many references share one run of it."""
-    made = np.zeros((len(texts.hypotheses), STATISTICS))
-    table = _table(texts) if texts.hypotheses else None
-    by_size: dict[int, list[int]] = {}
-    for index, references in enumerate(texts.references):
-        by_size.setdefault(len(references), []).append(index)
-    for size, members in by_size.items():
-        made[members] = _run([texts.hypotheses[i] for i in members], [texts.references[i] for i in members], size, table)
-    return made
+    """Return the jar's statistics for each sample, shape (samples, 23).
+
+    Equal samples are measured once. The jar reads files with as many references for every line, so each number of references
+    has runs of its own; large ones are shared among processors.
+    """
+    samples = list(zip(texts.hypotheses, texts.references, strict=True))
+    if not samples:
+        return np.zeros((0, STATISTICS))
+    table = _table(texts)
+    by_size: dict[int, list[_Sample]] = {}
+    for sample in dict.fromkeys(samples):
+        by_size.setdefault(len(sample[1]), []).append(sample)
+    parts = [part for members in by_size.values() for part in _parts(members)]
+    with ThreadPoolExecutor(_processors()) as pool:
+        made = list(pool.map(lambda part: _run(part, table), parts))
+    row = {sample: rows[i] for part, rows in zip(parts, made, strict=True) for i, sample in enumerate(part)}
+    return np.stack([row[sample] for sample in samples])
+
+
+def _parts(members: Sequence[_Sample]) -> list[Sequence[_Sample]]:
+    """Cut a run where it is long enough to outweigh the start of another Java."""
+    n = max(1, min(_processors(), len(members) // SMALLEST_PART))
+    return [members[i::n] for i in range(n)]
+
+
+def _processors() -> int:
+    return min(MOST_PROCESSES, os.cpu_count() or 1)
 
 
 def _table(texts: Texts) -> bytes | None:
     return filtered([*texts.hypotheses, *(text for references in texts.references for text in references)])
 
 
-def _run(hypotheses: Sequence[str], references: Sequence[Sequence[str]], size: int, table: bytes | None) -> Array:
+def _run(samples: Sequence[_Sample], table: bytes | None) -> Array:
     """Run the jar on files, with the paraphrases that can match, or with all of them where there is no index."""
     with tempfile.TemporaryDirectory(prefix="medbench-meteor-") as folder:
         ours, theirs, phrases = (Path(folder) / name for name in ("hypotheses", "references", "paraphrases.gz"))
         # COCOEvalCap takes its own separator out of predictions, and halves double spaces once.
-        _write(ours, [text.replace("|||", "").replace("  ", " ") for text in hypotheses])
-        _write(theirs, [text for sample in references for text in sample])
-        arguments = ["-jar", str(bundled(JAR)), str(ours), str(theirs), "-l", "en", "-norm", "-ssOut", "-r", str(size)]
+        _write(ours, [text.replace("|||", "").replace("  ", " ") for text, _ in samples])
+        _write(theirs, [text for _, references in samples for text in references])
+        arguments = ["-jar", str(bundled(JAR)), str(ours), str(theirs), "-l", "en", "-norm", "-ssOut", "-r", str(len(samples[0][1]))]
         if table is None:
             arguments = ["-Xmx2g", *arguments]
         else:
@@ -105,8 +131,8 @@ def _run(hypotheses: Sequence[str], references: Sequence[Sequence[str]], size: i
             arguments = ["-Xmx300m", *arguments, "-a", str(phrases)]
         lines = [line.split() for line in run("meteor", arguments).splitlines()]
     rows = [line for line in lines if len(line) == STATISTICS]
-    if len(rows) != len(hypotheses):
-        raise PluginError(f"meteor: the jar gave {len(rows)} rows for {len(hypotheses)} texts", hint="is this pycocoevalcap 1.2?")
+    if len(rows) != len(samples):
+        raise PluginError(f"meteor: the jar gave {len(rows)} rows for {len(samples)} texts", hint="is this pycocoevalcap 1.2?")
     return np.array(rows, dtype=np.float64)
 
 

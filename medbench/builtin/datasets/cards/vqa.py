@@ -23,4 +23,21 @@ CARDS = (
         source="doi:10.1038/sdata.2018.251",
         alias_families=(("qid", "mevf-qid"),),
     ),
+    ReaderCard(
+        name="slake",
+        load="medbench.builtin.datasets.slake:Slake",
+        title="SLAKE: 14,028 questions in English and Chinese about 642 radiology images",
+        access="open",
+        licence="CC BY 4.0",
+        obtain="med-vqa.com/slake (Slake1.0.zip), or Hugging Face BoKelvin/SLAKE: the three JSON files, and imgs.zip unpacked beside them",
+        terms="no registration",
+        redistribute=True,
+        group="image",
+        expects=("Slake1.0/train.json, validate.json (or validation.json), test.json", "Slake1.0/imgs/xmlab<N>/source.jpg"),
+        splits=("train", "val", "test"),
+        variants=("en", "zh", "both"),
+        citation="Liu B, Zhan LM, Xu L, Ma L, Yang Y, Wu XM. SLAKE: a semantically-labeled knowledge-enhanced dataset for medical visual "
+        "question answering. ISBI 2021, 1650-1654. doi:10.1109/ISBI48211.2021.9434010",
+        source="arXiv 2102.09542",
+    ),
 )

@@ -1,0 +1,81 @@
+"""What readers ask of a run before they open a file: is there a folder, and are split, variant and parameters known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from medbench.errors import DataError, Problem, UsageError, suggestion
+from medbench.types import Sample
+
+
+def absent(root: Path) -> list[Problem]:
+    """Return the problem of a root that is no folder; empty: it is one."""
+    if root.is_dir():
+        return []
+    return [Problem(f"{root}: no such folder", "give the folder that holds the dataset with --data DIR")]
+
+
+def unknown_variant(dataset: str, variant: str, variants: Sequence[str]) -> list[Problem]:
+    """Return the problem of a variant that the dataset does not have; an empty name is its default."""
+    if not variant or variant in variants:
+        return []
+    return [Problem(f"{dataset} has no variant {variant}", suggestion(variant, variants))]
+
+
+def require_variant(dataset: str, params: Mapping[str, Any], variants: Sequence[str]) -> str:
+    """Return the variant that `params` name, or the default one.
+
+    Raises:
+        UsageError: the dataset has no such variant.
+    """
+    variant = str(params.get("variant") or variants[0])
+    if variant not in variants:
+        raise UsageError(f"{dataset} has no variant {variant}", hint=suggestion(variant, variants))
+    return variant
+
+
+def require_split(dataset: str, split: str, splits: Sequence[str]) -> None:
+    """Do nothing for a split that the dataset has.
+
+    Raises:
+        UsageError: it does not have it.
+    """
+    if split not in splits:
+        raise UsageError(f"{dataset} has no split {split}", hint=f"it has {', '.join(splits)}")
+
+
+def require_options(dataset: str, params: Mapping[str, Any], allowed: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """Return the reader's parameters, each with its first allowed value where `params` leave it open.
+
+    Raises:
+        UsageError: a parameter is unknown, or its value is not allowed.
+    """
+    unknown = [name for name in params if name not in allowed and name != "variant"]
+    if unknown:
+        raise UsageError(f"{dataset} has no reader parameter {unknown[0]}", hint=suggestion(unknown[0], allowed))
+    chosen = {name: str(params.get(name, values[0])) for name, values in allowed.items()}
+    for name, value in chosen.items():
+        if value not in allowed[name]:
+            raise UsageError(f"{dataset}: reader parameter {name} is {value!r}", hint=f"one of {', '.join(allowed[name])}")
+    return chosen
+
+
+def require_some(path: Path, count: int, what: str) -> None:
+    """Do nothing when something was read.
+
+    Raises:
+        DataError: nothing was.
+    """
+    if not count:
+        raise DataError(f"{path}: there is no {what} in it", hint="is this the right file?")
+
+
+def masked(samples: Iterable[Sample]) -> list[str]:
+    """Return, as a remark, how many labels of the samples are masked; empty: none is."""
+    labels = [value for sample in samples for value in sample.labels.values()]
+    lost = sum(value is None for value in labels)
+    if not lost:
+        return []
+    return [f"{lost:,} of the {len(labels):,} labels ({100 * lost / len(labels):.1f} %) are uncertain or not given: they are left out"]

@@ -1,0 +1,80 @@
+"""The local executor in this process: windows, facts, fitting, and models that exist already."""
+
+from __future__ import annotations
+
+import pytest
+
+from medbench.builtin.executors.local import LocalExecutor, build
+from medbench.cards import ModelCard
+from medbench.errors import PluginError, UsageError
+from medbench.testing import FakeModel
+from medbench.testing.plugin import CARDS
+from medbench.types import Asked, Generate, Loaded, Text
+
+ECHO = next(card for card in CARDS if card.name == "fake-echo")
+
+
+def asked(count):
+    return (Asked(key=f"k{n}", request=Generate(prompt=f"p{n}")) for n in range(count))
+
+
+def test_facts_come_first_and_windows_are_of_the_size_asked_for():
+    model = FakeModel(facts={"a": 1})
+    messages = list(LocalExecutor(model).map(ECHO, {}, asked(10), 4))
+    assert messages[0] == Loaded(facts={"a": 1})
+    assert [message.key for message in messages[1:]] == [f"k{n}" for n in range(10)]
+    assert model.windows == [4, 4, 2]
+
+
+def test_requests_are_taken_as_they_are_needed():
+    taken = []
+
+    def slow():
+        for one in asked(10):
+            taken.append(one.key)
+            yield one
+
+    messages = LocalExecutor(FakeModel()).map(ECHO, {}, slow(), 3)
+    assert isinstance(next(messages), Loaded)
+    assert taken == []
+    next(messages)
+    assert taken == ["k0", "k1", "k2"]
+
+
+def test_a_model_object_is_asked_here_whatever_the_card_says():
+    model = FakeModel("here")
+    faulty = next(card for card in CARDS if card.name == "fake-faulty")
+    messages = list(LocalExecutor(model).map(faulty, {}, asked(1), 3))
+    assert messages[1].output == Text(text="here", finish_reason="stop")
+
+
+def test_nothing_asked_is_nothing_answered():
+    assert len(list(LocalExecutor(FakeModel()).map(ECHO, {}, [], 3))) == 1
+
+
+def test_a_model_that_cannot_be_built_is_a_message():
+    with pytest.raises(PluginError, match="fake-echo could not be loaded: .*No such file"):
+        build(ECHO, {"adapter": "/nowhere"})
+    with pytest.raises(PluginError, match="unexpected keyword"):
+        build(ECHO, {"unknown": 1})
+
+
+class Fitted:
+    """A model that remembers what it was fitted on."""
+
+    def __init__(self, weights="", fail=False):
+        if fail:
+            raise UsageError("refused", hint="why")
+
+    def fit(self, examples, validation, out, seed, events):
+        (out / "w.txt").write_text(f"{len(examples)} {len(validation)} {seed}")
+        return {"n": len(examples)}
+
+
+def test_fitting_leaves_weights_and_gives_facts(tmp_path):
+    card = ModelCard(name="fitted", load=f"{__name__}:Fitted", can=("generate",), fits="always", isolated=False)
+    example = (Generate(prompt="a"), Text(text="b"))
+    assert LocalExecutor().fit(card, {}, [example] * 3, [example], tmp_path, 7) == {"n": 3}
+    assert (tmp_path / "w.txt").read_text() == "3 1 7"
+    with pytest.raises(UsageError, match="refused"):
+        LocalExecutor().fit(card, {"fail": True}, [], [], tmp_path, 0)
