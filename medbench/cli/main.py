@@ -103,7 +103,7 @@ def _refuse_torn_text(arguments: list[str]) -> None:
             argument.encode()
         except UnicodeEncodeError:
             shown = argument.encode(errors="backslashreplace").decode()
-            raise UsageError(f"{shown} is not text in this locale", hint="use a UTF-8 locale (LC_ALL=C.UTF-8), and names in UTF-8") from None
+            raise UsageError(f"{shown} is not text in this locale", hint="use a UTF-8 locale (LC_ALL=C.UTF-8) and names") from None
 
 
 def _say_usage(error: Exception) -> None:
@@ -111,7 +111,8 @@ def _say_usage(error: Exception) -> None:
     message = getattr(error, "message", None) or str(error)
     parameter = getattr(error, "param", None)
     if parameter is not None:
-        message = f"{parameter.opts[0]}: {getattr(error, 'message', None) or 'it is missing'}"
+        said = getattr(error, "message", None) or "it is missing"
+        message = f"{parameter.opts[0]}: {said[:1].lower()}{said[1:]}"
     near = getattr(error, "possibilities", None) or ()
     name = getattr(error, "option_name", "")
     context = getattr(error, "ctx", None)

@@ -1,4 +1,4 @@
-"""How fast the lexical metrics are, each against its reference implementation in the same process on the same reports."""
+"""How fast the lexical metrics are, each against its reference implementation in the same process on the same reports."""  # noqa: INP001 - run as a script, or loaded by its path
 
 from __future__ import annotations
 

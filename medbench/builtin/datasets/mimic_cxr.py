@@ -11,7 +11,13 @@ from medbench.builtin.datasets import mimic_layout as parts
 from medbench.builtin.datasets.chexpert_labels import LABELS, POLICIES, Labels, label_maker
 from medbench.builtin.datasets.layout import absent, masked, require_options, require_split, require_variant, unknown_variant
 from medbench.builtin.datasets.mimic_packagings import (
-    ANNOTATION, LLAVARAD, METHODS, R2GEN, chat_file, llavarad_samples, r2gen_samples,
+    ANNOTATION,
+    LLAVARAD,
+    METHODS,
+    R2GEN,
+    chat_file,
+    llavarad_samples,
+    r2gen_samples,
 )  # fmt: skip
 from medbench.builtin.datasets.mimic_sections import section
 from medbench.builtin.datasets.mimic_studies import PACKAGE, Studies, Study, frontal_share, read_studies
@@ -59,6 +65,8 @@ class MimicCxr:
         require_split(DATASET, split, _SPLITS)
         options = require_options(DATASET, params, OPTIONS)
         base = parts.picture_base(root, options["pixels"])
+        if variant in ("r2gen", "llavarad") and read_marker(root):
+            require_whole(root, read_studies(root, split).pictures)
         if variant == "r2gen":
             yield from r2gen_samples(root, split, base)
         elif variant == "llavarad":
@@ -95,12 +103,12 @@ class MimicCxr:
 
 
 def _missing(root: Path, variant: str) -> list[Problem]:
-    wanted = {
-        "r2gen": ((ANNOTATION, R2GEN),),
-        "llavarad": ((chat_file("test"), LLAVARAD),),
-    }.get(variant, ((parts.SPLIT, PACKAGE), (parts.METADATA, PACKAGE)))
+    wanted: list[tuple[str, str]] = {
+        "r2gen": [(ANNOTATION, R2GEN)],
+        "llavarad": [(chat_file("test"), LLAVARAD)],
+    }.get(variant, [(parts.SPLIT, PACKAGE), (parts.METADATA, PACKAGE)])
     if variant in _TABLES:
-        wanted += ((_TABLES[variant], PACKAGE),)
+        wanted.append((_TABLES[variant], PACKAGE))
     problems = [
         Problem(f"{root}: no {name} (or {name}.gz)", f"it is part of {origin}")
         for name, origin in wanted
@@ -130,10 +138,8 @@ def _labelled(root: Path, studies: Studies, split: str, base: tuple[str, str], o
 
 
 def _labels(path: Path, wanted: set[str], options: Mapping[str, str]) -> dict[str, Labels]:
-    header = [_OTHER_NAMES.get(name, name) for name in header_of(path)]
     theirs = {_OTHER_NAMES.get(name, name): name for name in header_of(path)}
-    names = [name for name in LABELS if name in header]
-    make = label_maker(names, options["uncertain"], options["blank"])
+    make = label_maker(LABELS, options["uncertain"], options["blank"])
     found: dict[str, Labels] = {}
     columns = ["study_id", *(theirs.get(name, name) for name in LABELS)]
     for line, (study, *fields) in read_table(path, columns):

@@ -95,21 +95,19 @@ def statistics(texts: Texts) -> Array:
     by_size: dict[int, list[_Sample]] = {}
     for sample in dict.fromkeys(samples):
         by_size.setdefault(len(sample[1]), []).append(sample)
-    parts = [part for members in by_size.values() for part in _parts(members)]
-    with ThreadPoolExecutor(_processors()) as pool:
+    # With the whole table each process takes 2 GB.
+    processes = 1 if table is None else min(MOST_PROCESSES, os.cpu_count() or 1)
+    parts = [part for members in by_size.values() for part in _parts(members, processes)]
+    with ThreadPoolExecutor(processes) as pool:
         made = list(pool.map(lambda part: _run(part, table), parts))
     row = {sample: rows[i] for part, rows in zip(parts, made, strict=True) for i, sample in enumerate(part)}
     return np.stack([row[sample] for sample in samples])
 
 
-def _parts(members: Sequence[_Sample]) -> list[Sequence[_Sample]]:
+def _parts(members: Sequence[_Sample], most: int) -> list[Sequence[_Sample]]:
     """Cut a run where it is long enough to outweigh the start of another Java."""
-    n = max(1, min(_processors(), len(members) // SMALLEST_PART))
+    n = max(1, min(most, len(members) // SMALLEST_PART))
     return [members[i::n] for i in range(n)]
-
-
-def _processors() -> int:
-    return min(MOST_PROCESSES, os.cpu_count() or 1)
 
 
 def _table(texts: Texts) -> bytes | None:

@@ -17,7 +17,7 @@ from medbench.builtin.executors.local import LocalExecutor
 from medbench.cards import ModelCard
 from medbench.errors import PluginError, UsageError
 from medbench.testing.plugin import CARDS
-from medbench.types import Answer, Asked, Classify, Failed, Generate, Loaded, Picture, Text, Vector
+from medbench.types import Answer, Asked, Classify, Embed, Failed, Generate, Loaded, Picture, Synthesize, Text, Vector
 
 FAULTY = next(card for card in CARDS if card.name == "fake-faulty")
 
@@ -116,25 +116,30 @@ def test_a_module_that_cannot_be_imported_says_why():
     assert caught.value.hint == "pip install medbench-absent"
 
 
-def test_an_error_while_loading_that_nobody_foresaw_says_how_the_process_ended(capfd):
-    card = ModelCard(name="odd", load=f"{__name__}:Absent", can=("generate",))
-    card = msgspec.structs.replace(card, load="msgspec:ValidationError")
-    with pytest.raises(PluginError, match=r"odd: its card says|odd could not be loaded"):
-        run(asked("a"), card=card, unknown_option=1)
+@pytest.fixture
+def plugin_module(tmp_path, monkeypatch):
+    """Return a function that writes an importable module with the given body of a class `Model`, and returns its card."""
+
+    def write(name, *body, can=("generate",)):
+        lines = "\n".join(f"    {line}" for line in body)
+        (tmp_path / f"{name}.py").write_text(f"from medbench.types import *\nfrom medbench.errors import *\nclass Model:\n{lines}\n")
+        return ModelCard(name=name, load=f"{name}:Model", can=can)
+
+    monkeypatch.syspath_prepend(tmp_path)
+    return write
 
 
-def test_errors_a_person_can_act_on_keep_their_kind(tmp_path):
-    (tmp_path / "plugin_for_child.py").write_text(
-        "from medbench.errors import UsageError\n"
-        "class Model:\n"
-        "    def generate(self, requests):\n"
-        "        raise UsageError('no key', hint='set one')\n"
-    )
-    card = ModelCard(name="keyless", load="plugin_for_child:Model", can=("generate",))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(tmp_path)
-        with pytest.raises(UsageError, match="no key") as caught:
-            run(asked("a"), card=card)
+def test_an_error_while_loading_that_nobody_foresaw_says_how_the_process_ended(plugin_module, capfd):
+    card = plugin_module("no_device", "def __init__(self): raise RuntimeError('no CUDA device')")
+    with pytest.raises(PluginError, match="no_device could not be loaded: its process ended with code 1"):
+        run(asked("a"), card=card)
+    assert "no CUDA device" in capfd.readouterr().err
+
+
+def test_errors_a_person_can_act_on_keep_their_kind(plugin_module):
+    card = plugin_module("keyless", "def generate(self, requests): raise UsageError('no key', hint='set one')")
+    with pytest.raises(UsageError, match="no key") as caught:
+        run(asked("a"), card=card)
     assert caught.value.hint == "set one"
 
 
@@ -143,19 +148,14 @@ def test_a_capability_that_the_class_lacks_is_a_broken_promise():
         run([Asked(key="c", request=Classify())])
 
 
-def test_bytes_cross_over(tmp_path):
-    (tmp_path / "plugin_of_bytes.py").write_text(
-        "from medbench.types import Picture, Vector\n"
-        "class Model:\n"
-        "    def embed(self, requests): return [Vector(data=memoryview(bytearray(range(8)))) for _ in requests]\n"
-        "    def synthesize(self, requests): return [Picture(data=bytes(300_000), width=1) for _ in requests]\n"
+def test_bytes_cross_over(plugin_module):
+    card = plugin_module(
+        "of_bytes",
+        "def embed(self, requests): return [Vector(data=memoryview(bytearray(range(8)))) for _ in requests]",
+        "def synthesize(self, requests): return [Picture(data=bytes(300_000), width=1) for _ in requests]",
+        can=("embed", "synthesize"),
     )
-    from medbench.types import Embed, Synthesize
-
-    card = ModelCard(name="bytes", load="plugin_of_bytes:Model", can=("embed", "synthesize"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(tmp_path)
-        _, outputs = run([Asked(key="v", request=Embed(text="x")), Asked(key="p", request=Synthesize(prompt="x"))], card=card)
+    _, outputs = run([Asked(key="v", request=Embed(text="x")), Asked(key="p", request=Synthesize(prompt="x"))], card=card)
     assert outputs == {"v": Vector(data=bytes(range(8))), "p": Picture(data=bytes(300_000), width=1)}
 
 
@@ -196,7 +196,7 @@ with Child(card, {"hang_on": "bad"}) as child:
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_the_child_goes_when_its_parent_is_killed(number):
-    with subprocess.Popen([sys.executable, "-c", PARENT.replace("{}", "{}")], stdout=subprocess.PIPE) as parent:
+    with subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE) as parent:
         pid = int(parent.stdout.readline())
         assert not gone(pid)
         os.kill(parent.pid, number)

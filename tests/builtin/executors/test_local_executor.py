@@ -53,7 +53,7 @@ def test_nothing_asked_is_nothing_answered():
 
 
 def test_a_model_that_cannot_be_built_is_a_message():
-    with pytest.raises(PluginError, match="fake-echo could not be loaded: .*No such file"):
+    with pytest.raises(PluginError, match=r"fake-echo could not be loaded: .*No such file"):
         build(ECHO, {"adapter": "/nowhere"})
     with pytest.raises(PluginError, match="unexpected keyword"):
         build(ECHO, {"unknown": 1})

@@ -1,0 +1,87 @@
+"""Boards over run folders: order, columns, marks, Markdown."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from medbench.leaderboard.table import build_board, cell, to_markdown
+from medbench.record import DataFacts, ModelFacts, RunRecord, Score
+from medbench.tasks import Published, Task
+
+TASK = Task(
+    name="t",
+    title="A task",
+    dataset="d",
+    protocol=("vqa",),
+    metrics=("m",),
+    primary="m/a",
+    columns=("m/a", "m/b"),
+    conventions={"vqa": "x@1"},
+    published=(Published(system="Other", metric="accuracy", value=0.9, source="a paper"),),
+)
+
+
+def _score(name: str, value: float | None, **given) -> Score:
+    return Score(**{"metric": "m", "name": name, "value": value, "low": 0.1, "high": 0.9, "n": 10, "convention": {"vqa": "x@1"}, **given})
+
+
+def _record(model: str, *scores: Score, **given) -> RunRecord:
+    data = DataFacts(dataset="d", split="test", manifest="abcdef123456", n=10, **given.pop("data", {}))
+    facts = ModelFacts(name=model, identity=f"{model}-1", kind="baseline", **given.pop("facts", {}))
+    return RunRecord(task="t", fingerprint=f"f-{model}", model=facts, data=data, protocol="vqa", scores=scores, n_predictions=10, **given)
+
+
+def test_rows_are_ordered_by_the_primary_score_and_undefined_ones_come_last():
+    records = [_record("low", _score("a", 0.2)), _record("none", _score("a", None)), _record("high", _score("a", 0.7))]
+    assert [row.system for row in build_board(TASK, records, {}).rows] == ["high", "low", "none"]
+
+
+def test_lower_is_better_turns_the_order():
+    records = [_record("far", _score("a", 9.0, higher_is_better=False)), _record("near", _score("a", 2.0, higher_is_better=False))]
+    assert [row.system for row in build_board(TASK, records, {}).rows] == ["near", "far"]
+
+
+def test_only_the_tasks_own_convention_and_the_whole_split_count():
+    others = [
+        _score("a", 0.99, convention={"vqa": "y@1"}),
+        _score("a", 0.98, condition={"images": "blank"}),
+        _score("a", 0.97, subgroup={"s": "F"}),
+    ]
+    board = build_board(TASK, [_record("one", _score("a", 0.3), *others)], {})
+    assert board.rows[0].scores["m/a"].value == 0.3
+
+
+def test_other_tasks_are_left_out_and_of_one_model_the_last_run_counts():
+    first, last = _record("one", _score("a", 0.3)), _record("one", _score("a", 0.4))
+    foreign = msgspec.structs.replace(last, task="another")
+    board = build_board(TASK, [first, last, foreign], {})
+    assert [row.scores["m/a"].value for row in board.rows] == [0.4]
+
+
+@pytest.mark.parametrize(
+    ("given", "mark"),
+    [
+        ({"data": {"synthetic": True}}, "synthetic data"),
+        ({"data": {"limit": 5}}, "only 5 samples"),
+        ({"facts": {"untrained": True}}, "untrained"),
+        ({"n_failed": 2}, "2 failed"),
+        ({"overrides": {"permission_to_send": "mine"}}, "data-use override"),
+    ],
+)
+def test_what_a_reader_must_know_is_marked(given, mark):
+    assert mark in build_board(TASK, [_record("one", _score("a", 0.3), **given)], {}).rows[0].marks
+
+
+def test_columns_that_no_run_has_are_dropped():
+    assert list(build_board(TASK, [_record("one", _score("a", 0.3))], {"m/a": "Accuracy"}).columns.items()) == [("m/a", "Accuracy")]
+
+
+def test_markdown_has_intervals_coverage_and_published_rows_and_escapes_pipes():
+    text = to_markdown(build_board(TASK, [_record("a|b", _score("a", 0.3, n_failed=1), _score("b", 0.5))], {}))
+    assert "| a\\|b | 30.0* [10.0, 90.0] | 50.0 [10.0, 90.0] | 10/11 | 0.0 | baseline |" in text
+    assert "- Other, accuracy: 90.0 (a paper)" in text
+
+
+def test_a_missing_score_is_said_not_left_blank():
+    assert cell(None) == "not computed"
