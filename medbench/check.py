@@ -35,8 +35,8 @@ def _capability(plan: Plan, model: ModelPlan, registry: Registry) -> list[Proble
         return []
     able = registry.models_that(wanted)
     hint = f"models that do: {', '.join(able) or 'none installed'}   (medbench list models --can {wanted})"
-    does = " and ".join(f"{word}s" for word in model.card.can)
-    return [Problem(f"{model.name} {does}; {plan.task.name} needs a model that can {wanted}", hint)]
+    can = " and ".join(model.card.can)
+    return [Problem(f"{model.name} can {can}; {plan.task.name} needs a model that can {wanted}", hint)]
 
 
 def _fit(plan: Plan, model: ModelPlan) -> list[Problem]:

@@ -7,8 +7,10 @@ import errno
 import hashlib
 import os
 import tempfile
+from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 
 import msgspec
@@ -110,9 +112,18 @@ class FileDigests:
         return facts
 
     def look_all(self, paths: Iterable[Path]) -> list[FileFacts]:
-        """Return the facts of many files, in order; reading and hashing overlap."""
+        """Return the facts of many files, in order; reading and hashing overlap, a bounded number of files ahead."""
+        facts: list[FileFacts] = []
+        pending: deque[Future[list[FileFacts]]] = deque()
+        remaining = iter(paths)
         with ThreadPoolExecutor(max_workers=4) as pool:
-            return list(pool.map(self.look, paths, chunksize=64))
+            while batch := list(islice(remaining, _BATCH)):
+                pending.append(pool.submit(lambda batch: [self.look(path) for path in batch], batch))
+                if len(pending) > _AHEAD:
+                    facts += pending.popleft().result()
+            for last in pending:
+                facts += last.result()
+        return facts
 
     def digest(self, path: Path) -> str:
         """Return the digest of one file."""
@@ -128,6 +139,9 @@ class FileDigests:
 
 
 _SLURP = 64 << 20
+_BATCH = 64
+_AHEAD = 16
+"""Batches of files that are looked at before the first of them is needed."""
 
 
 def _inside(container: FileFacts, member: str) -> FileFacts:

@@ -42,7 +42,14 @@ def data_facts(plan: Plan, samples: Sequence[Sample], manifest: str) -> DataFact
         licence=plan.reader.licence,
         synthetic=is_synthetic(root),
         limit=plan.limit,
+        duplicate_rate=_duplicate_rate(samples),
     )
+
+
+def _duplicate_rate(samples: Sequence[Sample]) -> float | None:
+    """Return how many references are copied from train, where the reader looked (its column `reference_in_train`)."""
+    marked = [sample.meta["reference_in_train"] == "yes" for sample in samples if "reference_in_train" in sample.meta]
+    return sum(marked) / len(marked) if marked else None
 
 
 def finish(
@@ -71,6 +78,7 @@ def finish(
         group=plan.reader.group,
         by=plan.by,
         ask=_judge(plan.judge, plan, executor) if plan.judge else None,
+        judge=identity_of(plan.judge) if plan.judge else "",
         train_references=_train_references(plan) if plan.root else None,
     ):
         if isinstance(event, Scored):

@@ -60,7 +60,9 @@ def read_index(reader: Any, root: Path, split: str, params: Mapping[str, Any], d
     if limit is not None:
         chosen = set(hash_order(samples)[:limit])
         samples = {name: sample for name, sample in samples.items() if name in chosen}
-    indexed = _with_digests(list(samples.values()), root, digests, preset)
+    indexed = list(samples.values())
+    del samples
+    _fill_in_digests(indexed, root, digests, preset)
     return Indexed(samples=tuple(indexed), manifest=manifest_of(indexed))
 
 
@@ -82,17 +84,15 @@ def _unique(read: Any, root: Path) -> dict[str, Sample]:
     return samples
 
 
-def _with_digests(samples: list[Sample], root: Path, digests: FileDigests, preset: str) -> list[Sample]:
-    """Make image paths absolute and fill in what the files' bytes say."""
+def _fill_in_digests(samples: list[Sample], root: Path, digests: FileDigests, preset: str) -> None:
+    """Make image paths absolute and fill in what the files' bytes say, in place: a large split is not held twice."""
     paths = dict.fromkeys(image.path for sample in samples for image in sample.images)
     for path in paths:
-        if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
+        if path.startswith("/") or (".." in path and ".." in PurePosixPath(path).parts):
             raise DataError(f"{root}: the image path {path!r} leaves the data folder", hint="mend that entry of the annotation")
     base = root.resolve()
-    absolute = {path: base / path for path in paths}
-    facts = dict(zip(paths, digests.look_all(absolute.values()), strict=True))
+    facts = dict(zip(paths, digests.look_all(base / path for path in paths), strict=True))
     digests.save()
-
     made: dict[Image, Image] = {}
 
     def placed(image: Image) -> Image:
@@ -101,12 +101,9 @@ def _with_digests(samples: list[Sample], root: Path, digests: FileDigests, prese
             # what is absent is known by where it should be in the dataset, so that moving the folder changes nothing
             found = known.digest or digest("unreadable", image.path)
             decoded = preset if image.preset == "default" else image.preset
-            made[image] = msgspec.structs.replace(
-                image, path=str(absolute[image.path]), preset=decoded, digest=found, fault=known.fault
-            )
+            made[image] = msgspec.structs.replace(image, path=f"{base}/{image.path}", preset=decoded, digest=found, fault=known.fault)
         return made[image]
 
-    return [
-        msgspec.structs.replace(sample, images=tuple(placed(image) for image in sample.images)) if sample.images else sample
-        for sample in samples
-    ]
+    for place, sample in enumerate(samples):
+        if sample.images:
+            samples[place] = msgspec.structs.replace(sample, images=tuple(placed(image) for image in sample.images))

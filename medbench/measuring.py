@@ -60,6 +60,7 @@ class Measuring:
         folder: Where rows are kept.
         salt: Digest of samples and predictions, so that rows of others are never taken for these.
         ask: Puts the requests of metrics to other models; None: there is none.
+        judge: Identity of the model that answers them: what another judge said is not taken for its word.
         train_references: References of the train split, for conventions that need them; None: they cannot be had.
     """
 
@@ -71,6 +72,7 @@ class Measuring:
         *,
         salt: str,
         ask: Ask | None = None,
+        judge: str = "",
         train_references: Callable[[], list[str]] | None = None,
     ) -> None:
         self._samples = samples
@@ -80,6 +82,7 @@ class Measuring:
         self._folder = folder
         self._salt = salt
         self._ask = ask
+        self._judge = judge
         self._train_references = train_references
         self.not_computed: dict[str, str] = {}
         """Metric -> why there is no number of it."""
@@ -158,7 +161,9 @@ class Measuring:
         for name, predictions in self._conditions.items():
             metric = made(convention=plan.convention, **plan.options, **extra)
             jobs.append(self._job(plan, metric, name, predictions, digest_of(extra)))
-        return jobs
+        if not all(job.pairs for job in jobs):
+            self.not_computed[plan.card.name] = "every sample failed"
+        return [job for job in jobs if job.pairs]
 
     def _job(self, plan: MetricPlan, metric: Any, condition: str, predictions: Sequence[Prediction], learnt: str) -> _Job:
         kept = [p for p in predictions if _has_worst(plan) or not isinstance(p.value, Failed)]
@@ -166,10 +171,11 @@ class Measuring:
         one = Measured(plan, metric, predictions[0].condition, samples, values)
         there = {id(p) for p in kept}
         one.unmeasured = [self._samples[p.sample] for p in predictions if id(p) not in there]
-        facts = [self._salt, learnt, plan.card.name, plan.card.load, plan.card.version, plan.convention, plan.options, condition]
+        judge = self._judge if plan.card.asks else ""
+        facts = [self._salt, learnt, judge, plan.card.name, plan.card.load, plan.card.version, plan.convention, plan.options, condition]
         path = self._folder / f"{plan.slug}-{digest_of(facts)[:12]}"
         pairs = [Pair(s, Text(text="") if isinstance(v, Failed) else v) for s, v in zip(samples, values, strict=True)]
-        job = _Job(one, pairs, path)
+        job = _Job(one, pairs, path, {"judge": judge} if judge else {})
         job.read()
         return job
 
@@ -177,9 +183,10 @@ class Measuring:
 class _Job:
     """One metric, convention and condition: what is measured, and the file its rows are kept in."""
 
-    def __init__(self, one: Measured, pairs: list[Pair], path: Path) -> None:
+    def __init__(self, one: Measured, pairs: list[Pair], path: Path, signed: dict[str, Any]) -> None:
         self.one = one
         self.pairs = pairs
+        self._signed = signed
         self.fresh = False
         self._row: Any = getattr(one.metric, "Row", None)
         self._path = path.with_name(path.name + (".json" if self._row is not None else ".npy"))
@@ -215,7 +222,8 @@ class _Job:
         self.fresh = True
         self.one.rows = rows
         metric = self.one.metric
-        self.one.signature = msgspec.to_builtins(dict(metric.signature())) if hasattr(metric, "signature") else {}
+        stated = msgspec.to_builtins(dict(metric.signature())) if hasattr(metric, "signature") else {}
+        self.one.signature = {**stated, **self._signed}
         private_folder(self._path.parent)
         if self._row is not None:
             content = msgspec.json.encode(rows)

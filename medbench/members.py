@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import threading
 import zipfile
@@ -10,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from medbench.errors import InputError
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 512 << 20
 """Largest array or block of rows that is unpacked: MedMNIST at 224 pixels and 5,000 pictures needs half of it."""
+
+FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "GIF", "WEBP")
+"""What a cell of a parquet file may hold."""
 
 PARQUET = "reading parquet needs pyarrow: pip install 'medbench[parquet]'"
 
@@ -45,20 +49,24 @@ def container_of(path: str) -> str:
 
 
 def open_picture(path: str) -> Pil.Image:
-    """Open a picture file, or a picture inside a container; nothing but the header of a file is decoded yet.
+    """Open a picture inside a container; nothing of an encoded picture but its header is decoded yet.
 
     Raises:
         InputError: the container is broken or too large, or holds no such picture.
-        OSError: the file is missing or no picture.
+        OSError: the container is missing, or the bytes are no picture.
     """
     from PIL import Image as Pil  # noqa: PLC0415 - loaded by those who decode
 
     found = _MEMBER.fullmatch(path)
     if not found:
-        return Pil.open(path)
+        raise InputError(f"{path}: names no picture in a container")
     file, part, number = Path(found["file"]), found["part"], int(found["number"])
     try:
-        return _from_npz(file, part, number) if file.suffix == ".npz" else Pil.open(BytesIO(_from_parquet(file, part, number)))
+        return (
+            _from_npz(file, part, number)
+            if file.suffix == ".npz"
+            else Pil.open(BytesIO(_from_parquet(file, part, number)), formats=FORMATS)
+        )
     except IndexError:
         raise InputError(f"{path}: there is no picture of that number") from None
     except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError) as error:
@@ -91,6 +99,12 @@ def _stamp(file: Path) -> tuple[str, int, int]:
     return (str(file), status.st_size, status.st_mtime_ns)
 
 
+def array_shape(file: Path, name: str, limit: int = MAX_BYTES) -> tuple[int, ...]:
+    """Return the shape of an array of an `.npz` by its header alone; raises as `read_array`."""
+    with zipfile.ZipFile(file) as archive, archive.open(f"{name}.npy") as stream:
+        return _header(stream, name, limit)[0]
+
+
 def read_array(file: Path, name: str, limit: int = MAX_BYTES) -> Any:
     """Return an array of an `.npz`, which may hold no Python objects.
 
@@ -105,19 +119,9 @@ def read_array(file: Path, name: str, limit: int = MAX_BYTES) -> Any:
         OSError, zipfile.BadZipFile, zlib.error, EOFError: the file cannot be read.
     """
     import numpy as np  # noqa: PLC0415 - loaded by those who decode
-    from numpy.lib import format as npy  # noqa: PLC0415 - loaded by those who decode
 
     with zipfile.ZipFile(file) as archive, archive.open(f"{name}.npy") as stream:
-        version = npy.read_magic(stream)
-        read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-        shape, fortran, kind = read_header(stream)
-        if kind.hasobject:
-            raise ValueError(f"{name} holds Python objects")
-        size = kind.itemsize
-        for side in shape:
-            size *= side
-        if size > limit:
-            raise ValueError(f"{name} has {size:,} bytes, more than {limit:,}")
+        shape, fortran, kind, size = _header(stream, name, limit)
         raw, at = bytearray(size), 0
         while at < size:
             chunk = stream.read(min(1 << 20, size - at))
@@ -126,6 +130,20 @@ def read_array(file: Path, name: str, limit: int = MAX_BYTES) -> Any:
             raw[at : at + len(chunk)] = chunk
             at += len(chunk)
     return np.frombuffer(raw, dtype=kind).reshape(shape, order="F" if fortran else "C")
+
+
+def _header(stream: IO[bytes], name: str, limit: int) -> tuple[tuple[int, ...], bool, Any, int]:
+    """Return shape, order, type and bytes of an array."""
+    from numpy.lib import format as npy  # noqa: PLC0415 - loaded by those who decode
+
+    version = npy.read_magic(stream)
+    shape, fortran, kind = (npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0)(stream)
+    if kind.hasobject:
+        raise ValueError(f"{name} holds Python objects")
+    size = math.prod(shape) * kind.itemsize
+    if size > limit:
+        raise ValueError(f"{name} has {size:,} bytes, more than {limit:,}")
+    return shape, fortran, kind, size
 
 
 def _from_npz(file: Path, part: str, number: int) -> Pil.Image:

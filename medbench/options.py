@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import typing
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import PurePath
 from typing import Any, TypeVar
 
 import msgspec
@@ -87,7 +88,7 @@ def convert_options(made: Any, given: Mapping[str, Any], owner: str, problems: l
             problems.append(Problem(f"{owner} has no option {name}", f"did you mean {close[0]}?" if close else f"its options: {listed}"))
             continue
         try:
-            converted[name] = msgspec.convert(value, hints.get(name, Any), strict=False)
+            converted[name] = _converted(value, hints.get(name, Any))
         except msgspec.ValidationError as error:
             problems.append(Problem(f"{owner}: option {name}={value}: {_lower(str(error))}"))
     return converted
@@ -124,6 +125,16 @@ def attempt(make: Callable[[], T], problems: list[Problem]) -> T | None:
     except MedbenchError as error:
         problems.append(Problem(error.message, error.hint))
         return None
+
+
+def _converted(value: Any, kind: Any) -> Any:
+    """Return a value in the type that is asked for; paths stay text, and what msgspec cannot judge is the class's business."""
+    if isinstance(kind, type) and issubclass(kind, PurePath):
+        kind = str
+    try:
+        return msgspec.convert(value, kind, strict=False)
+    except TypeError:
+        return value
 
 
 def _hints(made: Any) -> dict[str, Any]:

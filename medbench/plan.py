@@ -103,7 +103,7 @@ def resolve(
     variant = options.variant or task.variant or (reader.variants[0] if reader.variants else "")
     if reader.variants or options.variant:
         _known([variant], reader.variants, f"--variant of {reader.name}", problems)
-    root = find_root(reader, options.data)
+    root = attempt(partial(find_root, reader, options.data), problems)
     if isinstance(root, Problem):
         problems.append(root)
     plan = Plan(

@@ -102,6 +102,8 @@ class DataFacts(Struct):
     licence: str = ""
     synthetic: bool = False
     limit: int | None = None
+    duplicate_rate: float | None = None
+    """Share (0 to 1) of the samples whose reference stands word for word in train; None: not looked for."""
 
 
 class ModelFacts(Struct):

@@ -39,6 +39,7 @@ def score(
     group: str = "patient",
     by: Sequence[str] = (),
     ask: Ask | None = None,
+    judge: str = "",
     train_references: Callable[[], list[str]] | None = None,
 ) -> Iterator[Event | Scored]:
     """Measure, reduce, and yield `Scored` last.
@@ -53,10 +54,11 @@ def score(
         group: What a group is called (patient, image …).
         by: Columns whose values are scored apart.
         ask: Puts the requests of metrics to other models.
+        judge: Identity of the model that answers them.
         train_references: References of the train split, for conventions that need them.
     """
     measuring = Measuring(
-        {sample.id: sample for sample in samples}, predictions, folder, salt=salt, ask=ask, train_references=train_references
+        {sample.id: sample for sample in samples}, predictions, folder, salt=salt, ask=ask, judge=judge, train_references=train_references
     )
     for column in by:
         if not any(column in sample.meta for sample in samples):

@@ -37,17 +37,20 @@ _UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 _ClickError: type[Exception] = _UsageError.__bases__[0]
 
 
-@app.callback()
-def options(
-    *,
-    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)] = False,
-) -> None:
-    """Benchmark multimodal medical models: every number with its interval, its n and the named convention it was computed under."""
-    if version:
+def _print_version(wanted: bool) -> None:
+    if wanted:
         import medbench
 
         typer.echo(f"medbench {medbench.__version__}")
         raise typer.Exit
+
+
+@app.callback()
+def options(
+    *,
+    version: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")] = False,
+) -> None:
+    """Benchmark multimodal medical models: every number with its interval, its n and the named convention it was computed under."""
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
@@ -60,8 +63,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 def run_app(arguments: list[str] | None = None) -> int:
     """Run the command line and return the exit code: 0 done, 2 cannot be carried out, 3 with failed samples, 130 interrupted."""
     try:
-        _refuse_torn_text(sys.argv[1:] if arguments is None else arguments)
-        code = app(arguments, standalone_mode=False, prog_name="medbench")
+        code = _carry_out(sys.argv[1:] if arguments is None else arguments)
+        sys.stdout.flush()
     except MedbenchError as error:
         say(error)
         return error.exit_code
@@ -78,6 +81,14 @@ def run_app(arguments: list[str] | None = None) -> int:
         _say_usage(error)
         return 2
     return code if isinstance(code, int) else 0
+
+
+def _carry_out(arguments: list[str]) -> object:
+    """Parse and call the verb; not by typer's own `main`, which answers interrupts and closed pipes by itself."""
+    _refuse_torn_text(arguments)
+    command = typer.main.get_command(app)
+    with command.make_context("medbench", list(arguments)) as context:
+        return command.invoke(context)
 
 
 def say(error: MedbenchError) -> None:
@@ -107,7 +118,10 @@ def _refuse_torn_text(arguments: list[str]) -> None:
 
 
 def _say_usage(error: Exception) -> None:
-    """Print a mistake on the command line itself in one line, with the nearest names."""
+    """Print a mistake on the command line itself in one line, with the nearest names; a bare group is met with its help."""
+    if type(error).__name__ == "NoArgsIsHelpError":
+        print(error, file=sys.stderr)
+        return
     message = getattr(error, "message", None) or str(error)
     parameter = getattr(error, "param", None)
     if parameter is not None:

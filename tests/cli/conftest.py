@@ -15,6 +15,14 @@ from medbench.record import RunRecord
 from medbench.testing import write_fake_data
 
 SITE = Path(__file__).parents[1] / "trial_site"
+PLUGIN = """
+from medbench.cards import MetricCard, ModelCard, ScoreFacts, TaskCard
+from medbench.hookspecs import hookimpl
+
+@hookimpl
+def medbench_cards():
+    return [{cards}]
+"""
 
 
 class Outcome(NamedTuple):
@@ -72,3 +80,21 @@ def data(workplace):
 def run(medbench, data):
     """Runs a fake model on the made-up dataset."""
     return lambda *more, model="fake-echo": medbench("run", "--task", "fake-vqa", "--model", model, "--data", data, *more)
+
+
+@pytest.fixture
+def install(tmp_path, monkeypatch):
+    """Installs a throw-away plugin that offers `cards` (Python source), or whose module is `source` as a whole."""
+
+    def install(name, cards="", *, source=""):
+        site = tmp_path / f"site-{name}"
+        module = f"{name}_{tmp_path.name}".replace("-", "_")  # no module of another test is taken for it
+        facts = site / f"{name}-1.0.dist-info"
+        facts.mkdir(parents=True)
+        (facts / "METADATA").write_text(f"Metadata-Version: 2.4\nName: {name}\nVersion: 1.0\n")
+        (facts / "entry_points.txt").write_text(f"[medbench]\n{name} = {module}\n")
+        (site / f"{module}.py").write_text(source or PLUGIN.format(cards=cards))
+        monkeypatch.syspath_prepend(str(site))
+        monkeypatch.setenv("MEDBENCH_PLUGINS", f"{os.environ['MEDBENCH_PLUGINS']},{name}")
+
+    return install

@@ -77,7 +77,7 @@ def test_conditions_are_shown_with_their_paired_differences(run):
     record = run("--images", "true,blank", "--json").record
     assert {str(score.condition.get("images", "true")) for score in record.scores} == {"true", "blank"}
     assert {(contrast.one, contrast.other, contrast.difference) for contrast in record.contrasts} == {("images=blank", "images=true", 0.0)}
-    assert "paired difference" in run("--images", "true,blank").out
+    assert "images=blank − images=true   +0.0" in run("--images", "true,blank").out
 
 
 def test_a_limit_takes_so_many_and_stands_on_record(run):
@@ -151,25 +151,15 @@ def test_all_problems_are_shown_at_once(medbench, workplace):
     assert not (workplace / "runs").exists()
 
 
-def test_a_model_that_cannot_is_told_apart_from_those_that_can(run, tmp_path, monkeypatch):
-    (tmp_path / "site" / "seer-1.0.dist-info").mkdir(parents=True)
-    (tmp_path / "site" / "seer-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.4\nName: seer\nVersion: 1.0\n")
-    (tmp_path / "site" / "seer-1.0.dist-info" / "entry_points.txt").write_text("[medbench]\nseer = seer_cards\n")
-    (tmp_path / "site" / "seer_cards.py").write_text(
-        "from medbench.cards import ModelCard\n"
-        "def medbench_cards():\n"
-        "    return [ModelCard(name='seer', load='medbench.testing.models:Echo', can=('embed',)),\n"
-        "            ModelCard(name='absent', load='seer_cards:X', can=('generate',), needs=('nosuchmodule',), install='pip install seer[x]')]\n"
-        "from medbench.hookspecs import hookimpl\n"
-        "medbench_cards = hookimpl(medbench_cards)\n"
-    )
-    monkeypatch.syspath_prepend(str(tmp_path / "site"))
-    monkeypatch.setenv("MEDBENCH_PLUGINS", "medbench-trial,seer")
+def test_a_model_that_cannot_is_told_apart_from_those_that_can(run, install):
+    card = "ModelCard(name={!r}, load='medbench.testing.models:Echo', can=({!r},), needs=({}), install='pip install seer[x]')"
+    install("seer", f"{card.format('seer', 'embed', '')}, {card.format('absent', 'generate', repr('nosuchmodule') + ',')}")
     refused = run(model="seer")
     assert refused.code == 2
-    assert "seer embeds; fake-vqa needs a model that can generate" in refused.err
+    assert "fake-vqa needs a model that can generate" in refused.err
     assert "models that do: absent, fake-echo, fake-faulty" in refused.err
     refused = run(model="absent")
+    assert refused.code == 2
     assert "absent needs nosuchmodule" in refused.err
     assert "pip install seer[x]" in refused.err
 

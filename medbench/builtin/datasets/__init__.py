@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from medbench.builtin.datasets.cards import reports, vqa
+from medbench.builtin.datasets.cards import chest, classification, reports, vqa
 
-CARDS = (*reports.CARDS, *vqa.CARDS)
+CARDS = (*chest.CARDS, *classification.CARDS, *reports.CARDS, *vqa.CARDS)

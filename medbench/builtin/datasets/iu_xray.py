@@ -1,46 +1,31 @@
-"""IU X-ray (Open-I) in R2Gen's layout: one `annotation.json` and a folder of pictures per study."""
+"""IU X-ray (Open-I) in its three layouts: the original reports, Kaggle's tables, R2Gen's `annotation.json`."""
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from medbench.builtin.datasets.strict import inner_path, place, read_json, required_field, rows_of
+from medbench.builtin.datasets.iu_annotation import ANNOTATION, PICTURES, PUBLISHED_COUNTS, Item, counts, oddities, read_items, sizes
+from medbench.builtin.datasets.iu_reports import PROJECTIONS, Layout, Study, layouts, read_studies
+from medbench.builtin.datasets.novelty import copied_remark, with_novelty
 from medbench.builtin.twins.marker import read_marker, require_whole, shortfalls
 from medbench.errors import DataError, Problem, UsageError, suggestion
-from medbench.types import Image, Sample, Split, Struct
+from medbench.types import Image, Sample, Split
 
-ANNOTATION = "annotation.json"
-PICTURES = "images"
-VARIANTS = ("r2gen",)
+VARIANTS = ("r2gen", "findings", "findings-impression", "all")
+"""`r2gen`: reports with findings and two images or more, as R2Gen chose them, two images each; `findings`: every report with
+findings and an image, all its images; `findings-impression`: both sections as the reference; `all`: as `findings`, every study
+in test, for models that never saw the collection."""
 
-PUBLISHED_COUNTS: dict[Split, int] = {"train": 2069, "val": 296, "test": 590}
-"""Studies per split in R2Gen's file."""
-
-_SPLITS: dict[str, Split] = {
-    "train": "train", "training": "train",
-    "val": "val", "valid": "val", "validate": "val", "validation": "val", "dev": "val",
-    "test": "test", "testing": "test",
-}  # fmt: skip
-
-
-class Item(Struct):
-    """A study as the file lists it."""
-
-    id: str
-    report: str
-    images: tuple[str, ...]
-    split: Split
-    named: str
-    """The split that the item itself names; empty: none."""
-    listed: str
-    """The top-level key under which it stands."""
+HASH_SPLIT = "medbench-iu-v1"
+"""The split where no annotation.json is there: by the hash of the uid, 70/10/20. It is not R2Gen's."""
 
 
 class IuXray:
-    """Reads `annotation.json`; an item's own `split` decides, since copies with a damaged top-level key go round."""
+    """Reads whichever layout stands in the folder; with R2Gen's annotation.json beside the reports, its split holds."""
 
     def check(self, root: Path, variant: str = "") -> list[Problem]:
         """Return what is missing from the folder, or how much of a twin is gone."""
@@ -48,142 +33,159 @@ class IuXray:
             return [Problem(f"iu-xray has no variant {variant}", suggestion(variant, VARIANTS))]
         if not root.is_dir():
             return [Problem(f"{root}: no such folder", "give the folder that holds the dataset with --data DIR")]
-        problems = [*_missing_annotation(root)]
-        if not (root / PICTURES).is_dir():
-            problems.append(Problem(f"{root}: no folder {PICTURES}/", f"expected {PICTURES}/<study>/0.png, 1.png"))
+        layout = _layout(root, variant or VARIANTS[0])
+        if isinstance(layout, Problem):
+            return [layout, *(_missing(root, "r2gen") if ANNOTATION in layout.message else [])]
+        problems = _missing(root, layout)
         marker = read_marker(root)
-        if marker and not problems:
-            return shortfalls(root, marker, _counts(_items(root / ANNOTATION)))
-        return problems
+        return shortfalls(root, marker, _rows(root, layout)) if marker and not problems else problems
 
     def read(self, root: Path, split: str, params: Mapping[str, Any]) -> Iterator[Sample]:
         """Yield the studies of one split, sorted by id; the reference is the report as it stands.
 
         Raises:
-            UsageError: there is no such split or variant.
-            DataError: the file is missing or torn, an id is there twice, or an item cannot be used.
+            UsageError: there is no such split or variant, or the layout does not hold it.
+            DataError: a file is missing or torn, an id is there twice, or an item cannot be used.
         """
-        _require_known(split, params)
-        items = _items(root / ANNOTATION)
-        require_whole(root, _counts(items))
-        yield from (_sample(item) for item in sorted(items, key=lambda item: item.id) if item.split == split)
+        variant = _require_known(split, params)
+        layout = _require_layout(root, variant)
+        require_whole(root, _rows(root, layout))
+        samples = sorted(_samples(root, layout, variant), key=lambda sample: sample.id)
+        train = {reference.strip() for sample in samples if sample.split == "train" for reference in sample.references}
+        yield from with_novelty((sample for sample in samples if sample.split == split), train)
 
     def remarks(self, root: Path, samples: Sequence[Sample], params: Mapping[str, Any]) -> list[str]:
-        """Return how many references are copied from train, and what is odd about the file."""
-        _require_known("test", params)
-        items = _items(root / ANNOTATION)
-        train = {item.report.strip() for item in items if item.split == "train"}
-        found = _copied([sample for sample in samples if sample.split != "train"], train)
-        found += [*_odd_keys(items), *_odd_splits(items), *_empty(items)]
-        counts = _counts(items)
-        if read_marker(root) is None and counts != PUBLISHED_COUNTS:
-            found.append(f"the splits hold {_sizes(counts)} studies; R2Gen's file holds {_sizes(PUBLISHED_COUNTS)}")
+        """Return how many references are copied from train, where the split comes from, and what is odd about the files."""
+        variant = _require_known("test", params)
+        layout = _require_layout(root, variant)
+        items = read_items(root / ANNOTATION) if (root / ANNOTATION).is_file() else []
+        found = [*copied_remark(samples), *oddities(items)]
+        if layout != "r2gen":
+            found += _on_reports(read_studies(root, layout), items, variant)
+        if items and read_marker(root) is None and counts(items) != PUBLISHED_COUNTS:
+            found.append(f"the splits hold {sizes(counts(items))} studies; R2Gen's file holds {sizes(PUBLISHED_COUNTS)}")
         return found
 
-    def write_twin(self, root: Path, seed: int, size: int) -> None:
-        """Write a synthetic IU X-ray in R2Gen's layout: `size` test studies (0: 100)."""
+    def write_twin(self, root: Path, seed: int, size: int, layout: Layout = "r2gen") -> None:
+        """Write a synthetic IU X-ray: `size` test studies (0: 100) in R2Gen's layout, or the same studies in another one."""
         from medbench.builtin.twins.iu_xray import write  # noqa: PLC0415 - numpy and Pillow, which reading does without
 
-        write(root, seed, size)
+        write(root, seed, size, layout)
 
 
-def _missing_annotation(root: Path) -> list[Problem]:
-    if (root / ANNOTATION).is_file():
-        return []
-    inside = next((p.parent.name for p in sorted(root.glob(f"*/{ANNOTATION}"))), "")
-    hint = f"it is in {inside}/: give that folder" if inside else "it is part of R2Gen's iu_xray.zip"
-    return [Problem(f"{root}: no {ANNOTATION}", hint)]
+def hash_split(uid: str) -> Split:
+    """Return the split of a report where nobody says which: a function of its uid alone.
+
+    >>> [hash_split(f"CXR{number}") for number in (1, 2, 3)]
+    ['test', 'train', 'test']
+    """
+    tenth = int.from_bytes(hashlib.sha256(f"{HASH_SPLIT}\0{uid}".encode()).digest()[:8], "big") % 10
+    return "train" if tenth < 7 else "val" if tenth == 7 else "test"
 
 
-def _require_known(split: str, params: Mapping[str, Any]) -> None:
+def _layout(root: Path, variant: str) -> Layout | Problem:
+    """Return the layout that a variant is read from, or why there is none."""
+    found = layouts(root)
+    if not found:
+        inside = next((p.parent.name for p in sorted(root.glob(f"*/{ANNOTATION}"))), "")
+        hint = f"it is in {inside}/: give that folder" if inside else "it is part of R2Gen's iu_xray.zip"
+        others = "or NLMCXR_png/ with ecgen-radiology/ (Open-I), or indiana_reports.csv with images/images_normalized/ (Kaggle)"
+        return Problem(f"{root}: no {ANNOTATION}", f"{hint}\n{others}")
+    if variant != "r2gen" and found == ["r2gen"]:
+        return Problem(f"{root}: variant {variant} needs the reports", "NLMCXR_reports.tgz of Open-I, or Kaggle's indiana_reports.csv")
+    return next(layout for layout in found if layout != "r2gen" or variant == "r2gen")
+
+
+def _missing(root: Path, layout: Layout) -> list[Problem]:
+    if layout == "r2gen" and not (root / PICTURES).is_dir():
+        return [Problem(f"{root}: no folder {PICTURES}/", f"expected {PICTURES}/<study>/0.png, 1.png")]
+    if layout == "kaggle" and not (root / PROJECTIONS).is_file():
+        return [Problem(f"{root}: no {PROJECTIONS}", "it is part of Kaggle's raddar/chest-xrays-indiana-university")]
+    return []
+
+
+def _require_layout(root: Path, variant: str) -> Layout:
+    layout = _layout(root, variant)
+    if isinstance(layout, Problem):
+        raise DataError(layout.message, hint=layout.hint)
+    return layout
+
+
+def _require_known(split: str, params: Mapping[str, Any]) -> str:
     variant = str(params.get("variant") or VARIANTS[0])
     if variant not in VARIANTS:
         raise UsageError(f"iu-xray has no variant {variant}", hint=suggestion(variant, VARIANTS))
     if split not in PUBLISHED_COUNTS:
         raise UsageError(f"iu-xray has no split {split}", hint="it has train, val and test")
+    return variant
 
 
-def _items(path: Path) -> list[Item]:
-    content = read_json(path)
-    if not isinstance(content, dict):
-        raise DataError(f"{path}: the file holds no object with train, val and test", hint="is this R2Gen's annotation.json?")
-    items = [
-        _item(path, row, key, place(index, repr(key)))
-        for key, rows in content.items()
-        for index, row in enumerate(rows_of(path, rows, repr(key)))
-    ]
-    if not items:
-        raise DataError(f"{path}: there is no study in it", hint="is this R2Gen's annotation.json?")
-    name, count = Counter(item.id for item in items).most_common(1)[0]
-    if count > 1:
-        raise DataError(f"{path}: the id {name} is there {count} times", hint="ids are unique over all splits; mend the file")
-    return items
+def _rows(root: Path, layout: Layout) -> dict[str, int]:
+    """Return what a twin's marker counts: the items of each split, or the reports and those that R2Gen would have chosen."""
+    if layout == "r2gen":
+        return counts(read_items(root / ANNOTATION))
+    studies = read_studies(root, layout)
+    return {"reports": len(studies), "studies": sum(_chosen_by_r2gen(study) for study in studies)}
 
 
-def _item(path: Path, row: Mapping[str, Any], key: str, where: str) -> Item:
-    name = required_field(path, row, "id", where)
-    where = f"{where} ({name})"
-    report = row.get("report")
-    if not isinstance(report, str):
-        raise DataError(f"{path}: {where}: report is no text", hint="mend the item or fetch the file again")
-    named = row.get("split")
-    if not isinstance(named, str | None):
-        raise DataError(f"{path}: {where}: split is no text", hint="one of train, val, test")
-    split = _SPLITS.get((named or key).strip().lower())
-    if split is None:
-        raise DataError(f"{path}: {where}: unknown split {named or key!r}", hint="one of train, val, test")
-    return Item(id=name, report=report, images=_images(path, row, where), split=split, named=named or "", listed=key)
+def _samples(root: Path, layout: Layout, variant: str) -> Iterator[Sample]:
+    if layout == "r2gen":
+        yield from (item.sample() for item in read_items(root / ANNOTATION))
+        return
+    listed = {item.group: item for item in read_items(root / ANNOTATION)} if (root / ANNOTATION).is_file() else None
+    for study in read_studies(root, layout):
+        item = listed.get(study.uid) if listed else None
+        if variant == "r2gen":
+            if _chosen_by_r2gen(study) and (item or listed is None):
+                yield _as_r2gen(study, item)
+        elif study.images and _reference(study, variant):
+            yield _whole(study, item, variant)
 
 
-def _images(path: Path, row: Mapping[str, Any], where: str) -> tuple[str, ...]:
-    listed = row.get("image_path")
-    if not isinstance(listed, list) or not listed or not all(isinstance(name, str) for name in listed):
-        raise DataError(f"{path}: {where}: image_path is no list of paths", hint='expected ["CXR…/0.png", "CXR…/1.png"]')
-    return tuple(f"{PICTURES}/{inner_path(path, name, where)}" for name in listed)
+def _chosen_by_r2gen(study: Study) -> bool:
+    return len(study.images) >= 2 and bool(study.findings.strip())
 
 
-def _sample(item: Item) -> Sample:
+def _as_r2gen(study: Study, item: Item | None) -> Sample:
+    """Return the study as R2Gen's file has it: its findings and two of its images."""
     return Sample(
-        id=item.id,
-        group=item.id.partition("_")[0],
-        split=item.split,
-        images=tuple(Image(path=name) for name in item.images),
-        references=(item.report,),
+        id=item.id if item else study.name,
+        group=study.uid,
+        split=item.split if item else hash_split(study.uid),
+        images=tuple(Image(path=path) for _, path in study.images[:2]),
+        references=(study.findings,),
     )
 
 
-def _counts(items: Iterable[Item]) -> dict[str, int]:
-    return {split: n for split, n in Counter(item.split for item in items).items() if n}
+def _whole(study: Study, item: Item | None, variant: str) -> Sample:
+    split = "test" if variant == "all" else item.split if item else hash_split(study.uid)
+    columns = {"indication": study.indication, "comparison": study.comparison, "mesh": ";".join(study.mesh)}
+    return Sample(
+        id=item.id if item else study.name,
+        group=study.uid,
+        split=split,
+        images=tuple(Image(path=path) for _, path in study.images),
+        references=(_reference(study, variant),),
+        meta={name: value.strip() for name, value in columns.items() if value.strip()},
+    )
 
 
-def _sizes(counts: Mapping[Any, int]) -> str:
-    return "/".join(f"{counts.get(split, 0):,}" for split in PUBLISHED_COUNTS)
+def _reference(study: Study, variant: str) -> str:
+    if variant != "findings-impression":
+        return study.findings if study.findings.strip() else ""
+    return "\n".join(text.strip() for text in (study.findings, study.impression) if text.strip())
 
 
-def _copied(samples: Sequence[Sample], train: set[str]) -> list[str]:
-    copied = sum(sample.references[0].strip() in train for sample in samples)
-    if not copied:
-        return []
-    split = samples[0].split
-    share = f"{copied} of the {len(samples)} {split} references ({100 * copied / len(samples):.1f} %)"
-    return [f"{share} occur word for word in train: a model that recites train is rewarded"]
-
-
-def _odd_keys(items: Sequence[Item]) -> list[str]:
-    odd = Counter(item.listed for item in items if item.listed not in PUBLISHED_COUNTS)
-    return [f"{n} studies stand under the unknown key {key!r}: taken into the split that each names" for key, n in sorted(odd.items())]
-
-
-def _odd_splits(items: Sequence[Item]) -> list[str]:
-    found = []
-    if silent := sum(not item.named for item in items):
-        found.append(f"{silent} studies name no split: taken into the one they are listed under")
-    other = sum(bool(item.named) and _SPLITS.get(item.listed.strip().lower(), item.split) != item.split for item in items)
-    if other:
-        found.append(f"{other} studies name another split than they are listed under: taken into the one they name")
-    return found
-
-
-def _empty(items: Sequence[Item]) -> list[str]:
-    empty = sum(not item.report.strip() for item in items)
-    return [f"{empty} reports are empty"] if empty else []
+def _on_reports(studies: Sequence[Study], items: Sequence[Item], variant: str) -> list[str]:
+    held = Counter(min(len(study.images), 2) for study in studies)
+    silent = sum(not study.findings.strip() for study in studies)
+    found = [f"{len(studies):,} reports: {held[0]:,} have no image, {held[1]:,} one, {silent:,} no findings"]
+    if variant == "all":
+        return [*found, "every study is in test: for models that were not trained on this collection"]
+    if not items:
+        return [
+            *found,
+            f"the split is {HASH_SPLIT} (70/10/20 by hash of the uid), not R2Gen's: put its {ANNOTATION} into the folder for that",
+        ]
+    lacking = sum(study.uid not in {item.group for item in items} for study in studies if _chosen_by_r2gen(study))
+    return [*found, f"{lacking} studies are not in {ANNOTATION}"] if lacking else found

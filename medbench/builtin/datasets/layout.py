@@ -52,7 +52,7 @@ def require_options(dataset: str, params: Mapping[str, Any], allowed: Mapping[st
     Raises:
         UsageError: a parameter is unknown, or its value is not allowed.
     """
-    unknown = [name for name in params if name not in allowed and name != "variant"]
+    unknown = [name for name in params if name not in allowed and name not in ("variant", "preset")]
     if unknown:
         raise UsageError(f"{dataset} has no reader parameter {unknown[0]}", hint=suggestion(unknown[0], allowed))
     chosen = {name: str(params.get(name, values[0])) for name, values in allowed.items()}

@@ -46,6 +46,8 @@ _OTHER_NAMES = {"Airspace Opacity": "Lung Opacity", "No Findings": "No Finding"}
 class MimicCxr:
     """Reads the packages as downloaded; a sample is a study, or a picture in the packagings of R2Gen and LLaVA-Rad."""
 
+    PARAMS = tuple(OPTIONS)
+
     def check(self, root: Path, variant: str = "") -> list[Problem]:
         """Return what is missing from the folder for a variant, or how much of a twin is gone."""
         problems = absent(root) or unknown_variant(DATASET, variant, VARIANTS) or _missing(root, variant or VARIANTS[0])

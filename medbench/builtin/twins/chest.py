@@ -45,6 +45,8 @@ class Chest(Struct):
     device: Device = ""
     flat: bool = False
     """Hyperinflated: long lungs over flat diaphragms."""
+    haze: bool = False
+    """Patchy opacities all over both lungs."""
 
     @property
     def normal(self) -> bool:
@@ -210,6 +212,9 @@ def _middle(spot: Spot, base: float) -> tuple[float, float]:
 
 
 def _findings_in_lungs(film: Canvas, chest: Chest, rng: np.random.Generator, lungs: dict[str, Array], base: float) -> None:
+    if chest.haze:
+        both = np.maximum(lungs["right"], lungs["left"])
+        film.add(both * np.clip(0.75 + 0.5 * film.cloud(rng, 11), 0, 2), 0.13)
     if chest.opacity:
         x, y = _middle(chest.opacity, base)
         ring = oval_points(x, y, 0.1, 0.085, count=9) + rng.uniform(-0.018, 0.018, (9, 2))

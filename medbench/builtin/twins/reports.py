@@ -151,3 +151,40 @@ def _device(chest: Chest, rng: np.random.Generator) -> list[str]:
     if chest.device == "endotracheal tube":
         return [_one(rng, "The endotracheal tube is above the carina.", "Endotracheal tube in XXXX position.")]
     return []
+
+
+def impression_of(chest: Chest, rng: np.random.Generator) -> str:
+    """Return the impression section: the findings once more, in short."""
+    said = []
+    if chest.ratio >= ENLARGED:
+        said.append("Cardiomegaly.")
+    if chest.opacity:
+        said.append(f"Opacity in the {zone_words(chest.opacity)}, {_one(rng, 'consider pneumonia', 'possible infection', 'XXXX')}.")
+    if chest.nodule:
+        said.append(f"Nodule in the {zone_words(chest.nodule)}.")
+    said += [f"{side.capitalize()} pleural effusion." for side in sorted(chest.effusions, reverse=True)]
+    if chest.pneumothorax:
+        said.append(f"{chest.pneumothorax.capitalize()} pneumothorax.")
+    return " ".join(said) or _one(rng, "No acute cardiopulmonary abnormality.", "No acute disease.", "Negative chest x-XXXX.")
+
+
+def indication_of(rng: np.random.Generator) -> str:
+    """Return the indication section; now and then it is empty."""
+    return _one(rng, "XXXX-year-old with chest pain", "Dyspnea", "Cough and fever", "Positive TB test", "Pre-op XXXX", "")
+
+
+def terms_of(chest: Chest) -> tuple[str, ...]:
+    """Return major terms in the manner of Open-I: `Cardiomegaly/mild`, or `normal` alone."""
+    found = []
+    if chest.ratio >= ENLARGED:
+        found.append(f"Cardiomegaly/{'mild' if chest.ratio < 0.57 else 'moderate' if chest.ratio < 0.61 else 'severe'}")
+    if chest.opacity:
+        found.append(f"Opacity/lung/{chest.opacity.zone} zone/{chest.opacity.side}")
+    if chest.nodule:
+        found.append(f"Nodule/lung/{chest.nodule.zone} zone/{chest.nodule.side}")
+    found += [f"Pleural Effusion/{side}/{effusion_size(amount)}" for side, amount in sorted(chest.effusions.items())]
+    if chest.pneumothorax:
+        found.append(f"Pneumothorax/{chest.pneumothorax}")
+    if chest.flat:
+        found.append("Lung/hyperdistention")
+    return tuple(found) or ("normal",)

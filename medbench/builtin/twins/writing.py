@@ -95,9 +95,10 @@ def write_json(path: Path, value: Any, indent: int | None = None) -> None:
     path.write_text(json.dumps(value, ensure_ascii=False, indent=indent, allow_nan=False), encoding="utf-8", newline="\n")
 
 
-def write_jpeg(path: Path, grey: NDArray[np.uint8]) -> None:
-    """Write a grey picture of shape (height, width) as an RGB JPEG with fixed settings."""
-    Pil.fromarray(grey).convert("RGB").save(path, format="JPEG", quality=88, subsampling="4:2:0", optimize=False, progressive=False)
+def write_jpeg(path: Path, pixels: NDArray[np.uint8], mode: str = "RGB") -> None:
+    """Write a picture of shape (height, width) or (height, width, 3) as a JPEG of a Pillow mode, with fixed settings."""
+    settings: dict[str, Any] = {} if mode == "L" else {"subsampling": "4:2:0"}
+    Pil.fromarray(pixels).convert(mode).save(path, format="JPEG", quality=88, optimize=False, progressive=False, **settings)
 
 
 def write_png(path: Path, grey: NDArray[np.uint8]) -> None:

@@ -14,6 +14,7 @@ import tempfile
 from array import array
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from io import BufferedReader
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -130,7 +131,7 @@ def _publish(table: Path, folder: Path) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     own = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", dir=folder.parent))
     try:
-        with gzip.open(table, "rb") as source:
+        with gzip.open(table, "rb") as packed, BufferedReader(packed, 1 << 20) as source:  # type: ignore[type-var] # it reads bytes
             made = build(source)
         for name, values in zip(Index._fields, made, strict=True):
             np.save(own / f"{name}.npy", values)

@@ -14,9 +14,13 @@ CARDS = (
         obtain="Open-I (openi.nlm.nih.gov): NLMCXR_png and NLMCXR_reports; R2Gen's iu_xray.zip for the annotation.json layout",
         terms="no registration; no redistribution of modified text",
         group="study",
-        expects=("annotation.json", "images/<study>/0.png, 1.png"),
+        expects=(
+            "R2Gen: annotation.json and images/<study>/0.png, 1.png",
+            "Open-I: ecgen-radiology/*.xml (or NLMCXR_reports.tgz) and NLMCXR_png/*.png",
+            "Kaggle: indiana_reports.csv, indiana_projections.csv and images/images_normalized/",
+        ),
         splits=("train", "val", "test"),
-        variants=("r2gen",),
+        variants=("r2gen", "findings", "findings-impression", "all"),
         citation="Demner-Fushman D, Kohli MD, Rosenman MB, et al. Preparing a collection of radiology examinations for distribution and "
         "retrieval. JAMIA 23(2):304-310 (2016). doi:10.1093/jamia/ocv080",
         source="doi:10.1093/jamia/ocv080; split: Chen et al., R2Gen, arXiv 2010.16056",

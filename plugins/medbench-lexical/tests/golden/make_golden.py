@@ -7,13 +7,12 @@ import io
 import json
 from pathlib import Path
 
+from medbench_lexical.synthetic import reports
 from pycocoevalcap.bleu.bleu import Bleu
 from pycocoevalcap.cider.cider import Cider
 from pycocoevalcap.meteor.meteor import Meteor
 from pycocoevalcap.rouge.rouge import Rouge
 from pycocoevalcap.tokenizer.ptbtokenizer import PTBTokenizer
-
-from medbench_lexical.synthetic import reports
 
 AWKWARD = [
     ("Mild atelectasis (left > right); 4.5 cm, 2.3x1.8 cm.", ["Atelectasis, left greater than right."]),
