@@ -97,7 +97,7 @@ class FileDigests:
         if container != name:
             return _inside(self.look(Path(container)), name.removeprefix(container))
         try:
-            status = path.stat()
+            status = os.stat(name)  # noqa: PTH116 - several times as fast as the path's own method
             known = self._known.get(name)
             if known and (known.size, known.modified_ns) == (status.st_size, status.st_mtime_ns):
                 return known

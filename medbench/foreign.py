@@ -64,7 +64,7 @@ def _records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                         raise DataError(f"{path}:{reader.line_num}: not as many cells as the header has", hint="mend that line")
                     yield reader.line_num, record
             except csv.Error as error:
-                raise DataError(f"{path}:{reader.line_num}: {error}", hint="mend that line") from error
+                raise DataError(f"{path}:{reader.reader.line_num}: {error}", hint="mend that line") from error
         return
     text = path.read_text(encoding="utf-8-sig")
     if text.lstrip().startswith("["):

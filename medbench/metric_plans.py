@@ -44,6 +44,8 @@ def plan_metrics(task: Task, options: RunOptions, registry: Registry, problems: 
             continue
         missing = missing_modules(card)
         if missing:
+            if options.metrics:
+                problems.append(Problem(f"metric {name} needs {', '.join(missing)}", card.install or "install it into this environment"))
             absent[name] = f"needs {', '.join(missing)}: {card.install or 'install it'}"
         else:
             cards.append((name, card))

@@ -14,7 +14,20 @@ from medbench.types import Struct
 C = TypeVar("C", bound=Card)
 
 KNOWN_PLUGINS = {
-    "medbench-lexical": ("bleu", "rouge-l", "meteor", "cider"),
+    "medbench-lexical": (
+        "bleu",
+        "chrf",
+        "cider",
+        "deltableu",
+        "exact-match",
+        "hf-evaluate",
+        "meteor",
+        "rouge-l",
+        "rouge-score",
+        "sacrebleu",
+        "sentence-bleu",
+        "token-f1",
+    ),
 }
 """What well-known plugins offer, so that a missing one can be named. Only plugins that exist stand here."""
 
@@ -77,7 +90,7 @@ class Registry:
 
     def _missing(self, kind: type[Card], name: str) -> str:
         for package, offered in KNOWN_PLUGINS.items():
-            if name in offered and not any(p.name == package for p in self.plugins.found):
+            if name.partition(":")[0] in offered and not any(p.name == package for p in self.plugins.found):
                 return f"{name} comes with {package}: pip install {package}"
         return f"{suggestion(name, self.names(kind))}   (medbench list {_noun(kind)}s)"
 

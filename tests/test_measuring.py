@@ -72,7 +72,7 @@ class GivesUp(Judged):
     """Gives up after the first replies."""
 
     def measure(self, pairs):
-        yield "judge", [Generate(prompt="x")]
+        yield "judge", [Generate(prompt="mark x")]
         raise DataError("no use", hint="none")
 
 

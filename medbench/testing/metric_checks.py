@@ -51,10 +51,11 @@ def check_metric(
     assert len(pairs) >= 3, "give three pairs or more: orders and weights are tried"
     trial = _Trial(card, convention, options, ask)
     rows = trial.measure(pairs)
+    kept = trial.kept(rows)
     values = trial.reduce(rows, np.ones((1, len(pairs))))
     trial.names_and_ranges(values)
-    trial.rows_can_be_kept(rows, values)
-    trial.order_is_nothing(pairs, values, seed)
+    trial.same(trial.reduce(kept, np.ones((1, len(pairs)))), values, "rows that were kept and read back")
+    trial.order_is_nothing(pairs, rows, seed)
     if card.weighted:
         trial.weights_count(rows, seed)
         trial.no_weight_is_no_number(rows)
@@ -127,26 +128,27 @@ class _Trial:
                 low, high = facts.low if facts.low is not None else -np.inf, facts.high if facts.high is not None else np.inf
                 assert low - _CLOSE <= number <= high + _CLOSE, f"{self.card.name}: {name} is {number}, outside {low}..{high}"
 
-    def rows_can_be_kept(self, rows: Any, values: Values) -> None:
-        """Rows are written to disk and read back before they are reduced again."""
+    def kept(self, rows: Any) -> Any:
+        """Return rows as they come back from the disk, where they are kept before they are reduced again."""
         row = getattr(self.metric, "Row", None)
         if row is not None:
-            again = msgspec.json.decode(msgspec.json.encode(rows), type=list[row])  # type: ignore[valid-type]  # known only at run time
-        else:
-            buffer = io.BytesIO()
-            try:
-                np.save(buffer, rows, allow_pickle=False)
-            except ValueError as error:
-                raise AssertionError(f"{self.card.name}: rows hold Python objects; give the metric a `Row` struct") from error
-            buffer.seek(0)
-            again = np.load(buffer, allow_pickle=False)
-        self._same(self.reduce(again, np.ones((1, len(rows)))), values, "rows that were kept and read back")
+            return msgspec.json.decode(msgspec.json.encode(rows), type=list[row])  # type: ignore[valid-type]  # known only at run time
+        buffer = io.BytesIO()
+        try:
+            np.save(buffer, rows, allow_pickle=False)
+        except ValueError as error:
+            raise AssertionError(f"{self.card.name}: rows hold Python objects; give the metric a `Row` struct") from error
+        buffer.seek(0)
+        return np.load(buffer, allow_pickle=False)
 
-    def order_is_nothing(self, pairs: Sequence[Pair], values: Values, seed: int) -> None:
+    def order_is_nothing(self, pairs: Sequence[Pair], rows: Any, seed: int) -> None:
+        """Pairs in another order give the same rows in that order: with weights, so that rows cannot change places unseen."""
         order = list(range(len(pairs)))
         random.Random(seed).shuffle(order)  # noqa: S311 - a trial, no secret
-        mixed = self.reduce(self.measure([pairs[i] for i in order]), np.ones((1, len(pairs))))
-        self._same(mixed, values, "the pairs in another order")
+        mixed = self.measure([pairs[i] for i in order])
+        weights = np.random.default_rng(seed).integers(0, 4, size=(RESAMPLES, len(pairs))).astype(np.float64)
+        for counts in weights if self.card.weighted else np.ones((1, len(pairs))):
+            self.same(self.reduce(mixed, counts[None, order]), self.reduce(rows, counts[None, :]), "the pairs in another order")
 
     def weights_count(self, rows: Any, seed: int) -> None:
         """A row of weight k counts as k rows, and a block gives what each of its resamples gives."""
@@ -156,8 +158,8 @@ class _Trial:
             repeated = take(rows, np.repeat(np.arange(len(rows)), counts.astype(np.int64)))
             one = {name: value[number : number + 1] for name, value in block.items()}
             if len(repeated):
-                self._same(one, self.reduce(repeated, np.ones((1, len(repeated)))), "weights against repeated rows")
-            self._same(one, self.reduce(rows, counts[None, :]), "a block against one resample")
+                self.same(one, self.reduce(repeated, np.ones((1, len(repeated)))), "weights against repeated rows")
+            self.same(one, self.reduce(rows, counts[None, :]), "a block against one resample")
 
     def no_weight_is_no_number(self, rows: Any) -> None:
         for name, value in self.reduce(rows, np.zeros((2, len(rows)))).items():
@@ -185,7 +187,7 @@ class _Trial:
             fits = worst is None or np.isnan(value[0]) or abs(value[0] - worst) <= _CLOSE
             assert fits, f"{self.card.name}: {name} is {value[0]} when every answer is empty, its card says worst={worst}"
 
-    def _same(self, one: Values, other: Values, what: str) -> None:
+    def same(self, one: Values, other: Values, what: str) -> None:
         for name, left, right in _matched(one, other):
             close = np.isclose(left, right, rtol=1e-7, atol=_CLOSE, equal_nan=True)
             assert close, f"{self.card.name}: {name} is {left} and {right}: {what}"

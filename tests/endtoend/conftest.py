@@ -177,9 +177,11 @@ def medbench(start):
 class Marks:
     """A pipe on which the trial plugins say how far they are: one byte per step."""
 
-    def __init__(self, environment):
+    def __init__(self, environment, gate):
         self._read, self._write = os.pipe()
-        self._environment = {**environment, "TRIAL_MARKS": str(self._write)}
+        self._environment = {**environment, "TRIAL_MARKS": str(self._write), "TRIAL_GATE": str(gate)}
+        self.gate = gate
+        """While this file is there, no process takes a further step."""
         self.seen = b""
 
     @property
@@ -213,7 +215,7 @@ class Marks:
 
 
 @pytest.fixture
-def marks(environment):
-    made = Marks(environment)
+def marks(environment, tmp_path):
+    made = Marks(environment, tmp_path / "gate")
     yield made
     made.close()

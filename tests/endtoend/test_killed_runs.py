@@ -10,8 +10,8 @@ import time
 import pytest
 
 N = 60
-LAST_STEP = (b"s", N // 4)
-"""The trial metric measures four samples in a step."""
+LAST_STEP = (b"s", N // 2)
+"""The trial metric measures two samples in a step."""
 
 
 def command(data, runs):
@@ -35,9 +35,9 @@ def moments(seed):
     """Twenty moments as (stage, steps of it to wait for, seconds after the last): from the start to the writing of the record."""
     draw = random.Random(seed)
     before = [(b"", 0, draw.uniform(0.05, 0.4)) for _ in range(3)]
-    fitting = [(b"f", draw.randint(1, 9), draw.uniform(0, 0.012)) for _ in range(4)]
-    answering = [(b"p", draw.randint(1, 6), draw.uniform(0, 0.012)) for _ in range(8)]
-    measuring = [(b"s", draw.randint(1, 11), draw.uniform(0, 0.012)) for _ in range(4)]
+    fitting = [(b"f", draw.randint(1, 6), draw.uniform(0, 0.012)) for _ in range(4)]
+    answering = [(b"p", draw.randint(1, 4), draw.uniform(0, 0.012)) for _ in range(8)]
+    measuring = [(b"s", draw.randint(1, 8), draw.uniform(0, 0.012)) for _ in range(4)]
     return [*before, *fitting, *answering, *measuring, (*LAST_STEP, 0.02)]
 
 
@@ -70,7 +70,7 @@ def test_twenty_kills_change_no_byte_of_the_result(medbench, start, marks, fake_
     assert str(tmp_path) not in (whole / "run.json").read_text()
 
 
-def test_a_run_that_is_killed_while_writing_has_its_old_record_or_none(medbench, start, marks, fake_data, tmp_path):
+def test_a_killed_run_has_no_record_and_is_listed_as_interrupted(medbench, start, marks, fake_data, tmp_path):
     process = start(*command(fake_data, "runs"), **marks.settings)
     marks.wait(b"s", 1)
     process.kill()

@@ -145,11 +145,11 @@ def _labels(path: Path, wanted: set[str], options: Mapping[str, str]) -> dict[st
     found: dict[str, Labels] = {}
     columns = ["study_id", *(theirs.get(name, name) for name in LABELS)]
     for line, (study, *fields) in read_table(path, columns):
-        labels = make(path, line, tuple(fields))
+        if study not in wanted:
+            continue
         if study in found:
             refuse(path, line, f"the study {study} is there twice")
-        if study in wanted:
-            found[study] = labels
+        found[study] = make(path, line, tuple(fields))
     return found
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from medbench.builtin.datasets.mimic_layout import METADATA, SPLIT, require_part
-from medbench.builtin.datasets.tables import filled, read_table, refuse, split_value
+from medbench.builtin.datasets.tables import SPLITS, read_table, refuse, split_value
 
 PACKAGE = "MIMIC-CXR-JPG"
 
@@ -79,7 +79,7 @@ def _owners(path: Path, split: str) -> tuple[dict[str, tuple[str, str]], dict[st
     counts: Counter[str] = Counter()
     pairs: dict[str, tuple[str, str]] = {}
     for line, (dicom, study, subject, named) in read_table(path, ("dicom_id", "study_id", "subject_id", "split")):
-        part = split_value(path, line, named)
+        part = SPLITS.get(named) or split_value(path, line, named)
         counts[part] += 1
         if dicom in owners or dicom in others:
             refuse(path, line, f"the dicom_id {dicom} is there twice")
@@ -112,7 +112,7 @@ def _views(path: Path, owners: dict[str, tuple[str, str]]) -> tuple[dict[str, st
         if owner is None:
             continue
         if dicom in views:
-            refuse(path, line, f"the dicom_id {filled(path, line, 'dicom_id', dicom)} is there twice")
+            refuse(path, line, f"the dicom_id {dicom} is there twice")
         views[dicom] = known.setdefault(position, position.strip().upper())
         if owner[1] not in taken:
             taken[owner[1]] = moment(date, time)

@@ -11,8 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from medbench.builtin.datasets.layout import absent, require_split, require_variant, unknown_variant
 from medbench.builtin.twins.marker import read_marker, require_whole, shortfalls
-from medbench.errors import DataError, Problem, UsageError, suggestion
+from medbench.errors import DataError, Problem, UsageError
 from medbench.members import array_shape, member_path, read_array
 from medbench.types import Image, Sample, Split
 
@@ -32,14 +33,17 @@ _MAX_LABELS = 16 << 20
 
 
 class Pneumonia:
-    """Reads `{train,val,test}/{NORMAL,PNEUMONIA}/*.jpeg`, or `pneumoniamnist*.npz` (the variant medmnist)."""
+    """Reads `{train,val,test}/{NORMAL,PNEUMONIA}/*.jpeg`, or `pneumoniamnist*.npz` (the variant medmnist).
+
+    Its parameter `size` chooses among MedMNIST's editions; the smallest that is there unless said.
+    """
+
+    PARAMS = ("size",)
 
     def check(self, root: Path, variant: str = "") -> list[Problem]:
         """Return what is missing from the folder, or how much of a twin is gone."""
-        if variant and variant not in VARIANTS:
-            return [Problem(f"pneumonia has no variant {variant}", suggestion(variant, VARIANTS))]
-        if not root.is_dir():
-            return [Problem(f"{root}: no such folder", "give the folder that holds the dataset with --data DIR")]
+        if wrong := [*unknown_variant("pneumonia", variant, VARIANTS), *absent(root)]:
+            return wrong
         if variant == "medmnist" and not _arrays(root):
             return [Problem(f"{root}: no pneumoniamnist.npz", f"or pneumoniamnist_<{'|'.join(map(str, SIZES[1:]))}>.npz, from MedMNIST")]
         if variant != "medmnist" and _base(root) is None:
@@ -55,11 +59,8 @@ class Pneumonia:
             UsageError: there is no such split, variant or size.
             DataError: a folder or file is missing, an array is damaged, or a label is neither 0 nor 1.
         """
-        if split not in SPLITS:
-            raise UsageError(f"pneumonia has no split {split}", hint="it has train, val and test")
-        variant = str(params.get("variant") or VARIANTS[0])
-        if variant not in VARIANTS:
-            raise UsageError(f"pneumonia has no variant {variant}", hint=suggestion(variant, VARIANTS))
+        require_split("pneumonia", split, SPLITS)
+        variant = require_variant("pneumonia", params, VARIANTS)
         if read_marker(root):
             require_whole(root, _counts(root))
         if variant == "medmnist":
@@ -104,7 +105,7 @@ def _split_folder(root: Path, split: str) -> Path | None:
     return base / split if base and (base / split).is_dir() else None
 
 
-def _from_folders(root: Path, split: Split) -> Iterator[Sample]:
+def _from_folders(root: Path, split: Any) -> Iterator[Sample]:
     folder = _split_folder(root, split)
     if folder is None:
         raise DataError(f"{root}: no folder {split}/ with {' and '.join(CLASSES)}", hint="the Mendeley edition has train and test only")
@@ -149,13 +150,13 @@ def _array_file(root: Path, params: Mapping[str, Any]) -> Path:
     held = _arrays(root)
     if not held:
         raise DataError(f"{root}: no pneumoniamnist.npz", hint="it is one of MedMNIST's files")
-    wanted = params.get("size") or min(held)
-    if wanted not in held:
+    wanted = str(params.get("size") or min(held))
+    if wanted not in map(str, held):
         raise UsageError(f"pneumonia: no edition of size {wanted} in {root}", hint=f"there are {', '.join(map(str, held))}")
     return held[int(wanted)]
 
 
-def _from_arrays(path: Path, split: Split) -> Iterator[Sample]:
+def _from_arrays(path: Path, split: Any) -> Iterator[Sample]:
     for number, label in enumerate(_labels(path, split)):
         if label not in (0, 1):
             raise DataError(f"{path}: {split}_labels[{number}] is {label}", hint="allowed: 0 (normal) and 1 (pneumonia)")

@@ -8,14 +8,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from medbench.builtin.datasets.layout import absent, require_options, require_split, require_variant, unknown_variant
 from medbench.builtin.datasets.roco_layouts import SUBSETS, V1_FOLDERS, V2_NAMES, Item, v1_base, v1_items, v2_folder, v2_items
 from medbench.builtin.twins.marker import read_marker, require_whole, shortfalls
-from medbench.errors import DataError, Problem, UsageError, suggestion
+from medbench.errors import DataError, Problem, UsageError
 from medbench.types import Image, Sample, Split
 
 VARIANTS = ("v1", "v2")
 LABELS = ("", "modality", "cui")
-PARAMS = ("variant", "labels", "subset", "concepts")
 
 MODALITIES = {
     "ct": re.compile(r"\b(?:ct|cts|cbct|mdct|hrct)\b|computed tomogra|computeri[sz]ed tomogra|\bcat scan", re.IGNORECASE),
@@ -31,12 +31,12 @@ MODALITIES = {
 class Roco:
     """Reads ROCO's tab-separated folders (the variant v1) or ROCOv2's CSV files (v2)."""
 
+    PARAMS = ("labels", "subset", "concepts")
+
     def check(self, root: Path, variant: str = "") -> list[Problem]:
         """Return what is missing from the folder, or how much of a twin is gone."""
-        if variant and variant not in VARIANTS:
-            return [Problem(f"roco has no variant {variant}", suggestion(variant, VARIANTS))]
-        if not root.is_dir():
-            return [Problem(f"{root}: no such folder", "give the folder that holds the dataset with --data DIR")]
+        if wrong := [*unknown_variant("roco", variant, VARIANTS), *absent(root)]:
+            return wrong
         problems = _missing_v2(root) if variant == "v2" else _missing_v1(root)
         marker = read_marker(root)
         return shortfalls(root, marker, _counts(root)) if marker and not problems else problems
@@ -52,7 +52,9 @@ class Roco:
             UsageError: there is no such split, variant or parameter.
             DataError: a file is missing or torn, or an id is there twice.
         """
-        _require_known(split, params)
+        require_split("roco", split, tuple(V1_FOLDERS))
+        require_variant("roco", params, VARIANTS)
+        _require_known(params)
         if read_marker(root):
             require_whole(root, _counts(root))
         concepts = _frequent(root, params) if params.get("labels") == "cui" else []
@@ -113,19 +115,23 @@ def _missing_v2(root: Path) -> list[Problem]:
     return problems
 
 
-def _require_known(split: str, params: Mapping[str, Any]) -> None:
-    for name in params:
-        if name not in PARAMS:
-            raise UsageError(f"roco: no reader parameter {name}", hint=suggestion(name, PARAMS))
-    if split not in V1_FOLDERS:
-        raise UsageError(f"roco has no split {split}", hint="it has train, val and test")
-    allowed = (("variant", ("", *VARIANTS)), ("labels", LABELS), ("subset", ("", *SUBSETS, "all")))
-    for name, values in allowed:
-        if params.get(name, "") not in values:
-            raise UsageError(f"roco: {name} is {params[name]!r}", hint=suggestion(str(params[name]), filter(None, values)))
-    concepts = params.get("concepts", 1)
-    if not isinstance(concepts, int) or concepts < 1:
-        raise UsageError(f"roco: concepts is {concepts!r}", hint="a positive number: how many of the most frequent CUIs are labels")
+def _require_known(params: Mapping[str, Any]) -> None:
+    """Refuse what no parameter can be.
+
+    Raises:
+        UsageError: a parameter is unknown or has a value that is not allowed.
+    """
+    rest = {name: value for name, value in params.items() if name != "concepts"}
+    require_options("roco", rest, {"labels": LABELS, "subset": (*SUBSETS, "all")})
+    _concepts(params)
+
+
+def _concepts(params: Mapping[str, Any]) -> int:
+    """Return how many of train's most frequent CUIs are labels."""
+    count = str(params.get("concepts", 50))
+    if not count.isdecimal() or int(count) < 1:
+        raise UsageError(f"roco: concepts is {count!r}", hint="a positive number: how many of the most frequent CUIs are labels")
+    return int(count)
 
 
 def _items(root: Path, split: Any, params: Mapping[str, Any]) -> Iterator[Item]:
@@ -170,7 +176,7 @@ def _frequent(root: Path, params: Mapping[str, Any]) -> list[str]:
     counted = Counter(cui for item in _items(root, "train", params) if item.picture for cui in item.concepts)
     if not counted:
         raise DataError(f"{root}: train has no concepts", hint="labels=cui needs cuis.txt (v1) or train_concepts.csv (v2)")
-    return sorted(counted, key=lambda cui: (-counted[cui], cui))[: int(params.get("concepts", 50))]
+    return sorted(counted, key=lambda cui: (-counted[cui], cui))[: _concepts(params)]
 
 
 def _counts(root: Path) -> dict[str, int]:
@@ -218,6 +224,5 @@ def _shared_articles(samples: Sequence[Sample], train: set[str]) -> list[str]:
     shared, figures = len(articles & train), sum(sample.group in train for sample in samples)
     if not shared:
         return []
-    return [
-        f"{shared} of the {len(articles)} {split} articles, with {figures} of the {len(samples)} {split} pictures, also have figures in train"
-    ]
+    share = f"{shared} of the {len(articles)} {split} articles, with {figures} of the {len(samples)} {split} pictures"
+    return [f"{share}, also have figures in train"]

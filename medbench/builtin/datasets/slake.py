@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from medbench.builtin.datasets.layout import absent, require_split, require_variant, unknown_variant
 from medbench.builtin.datasets.strict import inner_path, place, read_json, required_field, rows_of, text_field
 from medbench.builtin.twins.marker import read_marker, require_whole, shortfalls
-from medbench.errors import DataError, Problem, UsageError, suggestion
+from medbench.errors import DataError, Problem
 from medbench.identity import digest
 from medbench.types import Image, Sample, Split, Struct
 
@@ -48,12 +49,12 @@ class Row(Struct):
 class Slake:
     """Reads `train.json`, `validate.json` (or `validation.json`) and `test.json`; the variant chooses the language."""
 
+    PARAMS = ()
+
     def check(self, root: Path, variant: str = "") -> list[Problem]:
         """Return what is missing from the folder, or how much of a twin is gone."""
-        if variant and variant not in VARIANTS:
-            return [Problem(f"slake has no variant {variant}", suggestion(variant, VARIANTS))]
-        if not root.is_dir():
-            return [Problem(f"{root}: no such folder", "give the folder that holds the dataset with --data DIR")]
+        if wrong := [*unknown_variant("slake", variant, VARIANTS), *absent(root)]:
+            return wrong
         base = _base(root)
         problems = [
             Problem(f"{base}: no {' or '.join(names)}", "it is part of Slake1.0.zip; the questions and imgs/ lie side by side")
@@ -72,9 +73,8 @@ class Slake:
             UsageError: there is no such split or variant.
             DataError: a file is missing or torn, a question number is there twice, or a row cannot be used.
         """
+        require_split("slake", split, tuple(FILES))
         languages, base = _languages(params), _base(root)
-        if split not in FILES:
-            raise UsageError(f"slake has no split {split}", hint="it has train, val and test")
         if read_marker(root):
             require_whole(root, _counts(base))
         prefix = PurePosixPath(base.relative_to(root).as_posix()) / PICTURES
@@ -103,9 +103,7 @@ class Slake:
 
 
 def _languages(params: Mapping[str, Any]) -> frozenset[str]:
-    variant = str(params.get("variant") or VARIANTS[0])
-    if variant not in VARIANTS:
-        raise UsageError(f"slake has no variant {variant}", hint=suggestion(variant, VARIANTS))
+    variant = require_variant("slake", params, VARIANTS)
     return frozenset(("en", "zh") if variant == "both" else (variant,))
 
 
@@ -119,7 +117,7 @@ def _file(base: Path, split: Split) -> Path | None:
     return next((base / name for name in FILES[split] if (base / name).is_file()), None)
 
 
-def _rows(base: Path, split: Split) -> Iterator[Row]:
+def _rows(base: Path, split: Any) -> Iterator[Row]:
     path = _file(base, split)
     if path is None:
         raise DataError(f"{base}: no {' or '.join(FILES[split])}", hint="it is part of Slake1.0.zip")

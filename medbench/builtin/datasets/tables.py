@@ -7,7 +7,6 @@ import gzip
 import io
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
 from operator import itemgetter
 from pathlib import Path
 from typing import IO, NoReturn
@@ -20,6 +19,8 @@ MAX_BYTES = 2 << 30
 
 MAX_LINE = 1 << 20
 """Longest line of a table in bytes."""
+
+_BLOCK = 1 << 18
 
 SPLITS: dict[str, Split] = {
     "train": "train", "training": "train",
@@ -65,7 +66,8 @@ def read_table(
     places = _places(path, header, columns, optional)
     pick = _picker(places)
     width = len(header)
-    least = max((p for p in places if p < width), default=-1) + 1
+    least = max((place for place in places if place < width), default=-1) + 1
+    padded = width in places
     try:
         for row in reader:
             if len(row) != width:
@@ -74,7 +76,8 @@ def read_table(
                 if not ragged or len(row) < least:
                     _refuse(path, reader.line_num, f"{len(row)} fields, the header has {width}", "is the download complete?")
                 row = [*row[:width], *[""] * (width - len(row))]  # noqa: PLW2901 - the row in the header's width
-            row.append("")
+            if padded:
+                row.append("")
             yield reader.line_num, pick(row)
     except csv.Error as error:
         _refuse(path, reader.line_num, str(error), "is the download complete?")
@@ -183,24 +186,45 @@ def _picker(places: list[int]) -> Callable[[list[str]], tuple[str, ...]]:
 
 def _lines(path: Path) -> Iterator[str]:
     """Yield the lines of a file, with a bound on each and on their sum."""
-    total, count = 0, 0
+    before = 0
+    for block in _blocks(path):
+        try:
+            text = block.decode("utf-8" if before else "utf-8-sig")
+        except UnicodeDecodeError as error:
+            good = block[: error.start]
+            column = len(good) - good.rfind(b"\n")
+            _refuse(
+                path, before + good.count(b"\n") + 1, f"not UTF-8 at byte {column} (0x{block[error.start]:02x})", "save the file as UTF-8"
+            )
+        yield from io.StringIO(text, newline="\n")
+        before += block.count(b"\n")
+
+
+def _blocks(path: Path) -> Iterator[bytes]:
+    """Yield the bytes of a file in pieces of whole lines."""
+    total, count, rest = 0, 0, b""
     try:
         with _opened(path) as stream:
-            for count, raw in enumerate(iter(partial(stream.readline, MAX_LINE), b""), 1):
-                total += len(raw)
-                if len(raw) >= MAX_LINE or total > MAX_BYTES:
-                    what = f"longer than {MAX_LINE:,} bytes" if len(raw) >= MAX_LINE else f"more than {MAX_BYTES:,} bytes so far"
-                    _refuse(path, count, what, "is this the right file?")
-                yield raw.decode("utf-8-sig" if count == 1 else "utf-8")
-    except UnicodeDecodeError as error:
-        _refuse(path, count, f"not UTF-8 at byte {error.start + 1} (0x{error.object[error.start]:02x})", "save the file as UTF-8")
+            while piece := stream.read(_BLOCK):
+                total += len(piece)
+                rest += piece
+                end = rest.rfind(b"\n") + 1
+                if total > MAX_BYTES or (not end and len(rest) > MAX_LINE):
+                    what = f"more than {MAX_BYTES:,} bytes so far" if total > MAX_BYTES else f"longer than {MAX_LINE:,} bytes"
+                    _refuse(path, count + 1, what, "is this the right file?")
+                if end:
+                    yield rest[:end]
+                    count += rest.count(b"\n", 0, end)
+                    rest = rest[end:]
+            if rest:
+                yield rest
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         _refuse(path, count + 1, f"broken gzip ({error})", "fetch the file again")
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})", hint="is this the right data folder?") from error
 
 
-def _opened(path: Path) -> IO[bytes]:
+def _opened(path: Path) -> IO[bytes] | gzip.GzipFile:
     if path.suffix == ".gz":
-        return io.BufferedReader(gzip.open(path), 1 << 18)
+        return gzip.open(path)
     return path.open("rb")

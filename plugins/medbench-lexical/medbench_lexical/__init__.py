@@ -131,7 +131,7 @@ OTHERS = (
         },
         needs=("rapidfuzz",),
         install=_INSTALL,
-        source="https://pypi.org/project/rouge-score/0.1.2/",
+        source="Lin, ACL 2004 workshop; the package rouge-score 0.1.2",
     ),
     MetricCard(
         name="sacrebleu",
@@ -140,7 +140,7 @@ OTHERS = (
         takes=("text",),
         scores={"sacrebleu": _rate("sacreBLEU", primary=True)},
         install=_INSTALL,
-        source="Post, WMT 2018; https://pypi.org/project/sacrebleu/2.6.0/",
+        source="Post, WMT 2018; the package sacrebleu 2.6.0",
     ),
     MetricCard(
         name="chrf",
@@ -149,7 +149,7 @@ OTHERS = (
         takes=("text",),
         scores={"chrf": _rate("chrF2", primary=True), "chrf++": _rate("chrF2++")},
         install=_INSTALL,
-        source="Popović, WMT 2015 and 2017; https://pypi.org/project/sacrebleu/2.6.0/",
+        source="Popović, WMT 2015 and 2017; the package sacrebleu 2.6.0",
     ),
     MetricCard(
         name="deltableu",

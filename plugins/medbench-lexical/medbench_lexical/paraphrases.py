@@ -131,7 +131,7 @@ def _publish(table: Path, folder: Path) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     own = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", dir=folder.parent))
     try:
-        with gzip.open(table, "rb") as packed, BufferedReader(packed, 1 << 20) as source:  # type: ignore[type-var] # it reads bytes
+        with gzip.open(table, "rb") as packed, BufferedReader(packed, 1 << 20) as source:
             made = build(source)
         for name, values in zip(Index._fields, made, strict=True):
             np.save(own / f"{name}.npy", values)
@@ -161,7 +161,7 @@ def build(table: Iterable[bytes]) -> Index:
         splits.append(len(left))
         lengths.append(len(left) + len(right))
         ids.extend([number.setdefault(word, len(number)) for word in left + right])
-    return _sorted(list(number), *(np.array(values) for values in (ids, lengths, splits, weights)))
+    return _sorted(list(number), *(np.frombuffer(values, values.typecode) for values in (ids, lengths, splits, weights)))
 
 
 def _triples(table: Iterable[bytes]) -> Iterator[tuple[bytes, ...]]:
@@ -171,24 +171,23 @@ def _triples(table: Iterable[bytes]) -> Iterator[tuple[bytes, ...]]:
 
 
 def _sorted(words: list[bytes], ids: Any, lengths: Any, splits: Any, weights: Any) -> Index:
-    frequency = np.bincount(ids, minlength=len(words))
-    rank = np.argsort(-frequency, kind="stable")
-    new_number = np.empty(len(words), dtype=np.int64)
+    small = np.uint16 if len(words) <= 1 << 16 else np.uint32
+    rank = np.argsort(-np.bincount(ids, minlength=len(words)), kind="stable")
+    new_number = np.empty(len(words), dtype=small)
     new_number[rank] = np.arange(len(words))
     ids = new_number[ids]
-    length = lengths.astype(np.int64)
-    start = np.cumsum(length) - length
+    start = np.cumsum(lengths, dtype=np.int64) - lengths
     rarest = np.maximum.reduceat(ids, start) if len(start) else ids
     place = np.argsort(rarest, kind="stable")
-    moved = length[place]
-    new_start = np.r_[0, np.cumsum(moved)]
-    source = np.repeat(start[place] - new_start[:-1], moved) + np.arange(len(ids))
-    small = np.uint16 if len(words) <= 1 << 16 else np.uint32
+    moved = lengths[place]
+    new_start = np.r_[0, np.cumsum(moved, dtype=np.int64)]
+    source = np.repeat((start[place] - new_start[:-1]).astype(np.int32), moved)
+    source += np.arange(len(ids), dtype=np.int32)
     return Index(
         words=np.frombuffer(b"\n".join(words[i] for i in rank.tolist()), dtype=np.uint8),
         first=np.searchsorted(rarest[place], np.arange(len(words) + 1)),
         start=new_start,
-        ids=ids[source].astype(small),
+        ids=ids[source],
         split=splits[place],
         weight=weights[place],
         place=place.astype(np.int32),
