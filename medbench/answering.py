@@ -51,7 +51,8 @@ def identity_of(model: ModelPlan, fitted: str = "") -> str:
         options[name] = f"sha256:{tree_digest(path, digests.digest)}" if path and path.exists() else value
     digests.save()
     facts = {"plugin": model.plugin, "card": model.card.name, "version": model.card.version, "options": options, "fitted": fitted}
-    return f"{safe_name(model.name)}-{digest_of(facts)[:16]}"
+    shown = ":".join(filter(None, (model.card.name, str(model.options.get("name", "")))))
+    return f"{safe_name(shown)}-{digest_of(facts)[:16]}"
 
 
 def ask(

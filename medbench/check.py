@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from medbench.errors import MedbenchError, Problem
-from medbench.plan import ModelPlan, Plan
+from medbench.plan import SPLITS, ModelPlan, Plan
 from medbench.registry import Registry, load
 from medbench.roots import access_of
 
@@ -46,7 +46,7 @@ def _fit(plan: Plan, model: ModelPlan) -> list[Problem]:
 
 
 def _data(plan: Plan) -> list[Problem]:
-    if plan.split not in plan.reader.splits:
+    if plan.split in SPLITS and plan.split not in plan.reader.splits:
         return [Problem(f"{plan.reader.name} has no {plan.split} split", f"it has: {', '.join(plan.reader.splits)}")]
     root = Path(plan.root)
     if not plan.root or not root.is_dir():

@@ -21,6 +21,10 @@ class UsageError(MedbenchError):
     """Something the user typed: an unknown name, a bad option value, a TOML mistake."""
 
 
+class UnknownNameError(UsageError):
+    """A name that no card and no task has."""
+
+
 class DataError(MedbenchError):
     """Something in the data at hand: a wrong layout, a torn line, an id that is there twice."""
 

@@ -43,6 +43,7 @@ def data_facts(plan: Plan, samples: Sequence[Sample], manifest: str) -> DataFact
         synthetic=is_synthetic(root),
         limit=plan.limit,
         duplicate_rate=_duplicate_rate(samples),
+        reader=plan.task.reader,
     )
 
 

@@ -56,7 +56,7 @@ def read_index(reader: Any, root: Path, split: str, params: Mapping[str, Any], d
     preset = str(params.get("preset") or "default")
     if preset not in PRESETS:
         raise UsageError(f"reader.preset={preset}: no such decode preset", hint=suggestion(preset, PRESETS))
-    samples = _unique(reader.read(root, split, params), root)
+    samples = unique(reader.read(root, split, params), root)
     if limit is not None:
         chosen = set(hash_order(samples)[:limit])
         samples = {name: sample for name, sample in samples.items() if name in chosen}
@@ -76,7 +76,22 @@ def manifest_of(samples: Sequence[Sample]) -> str:
     return made.hexdigest()[:LENGTH]
 
 
-def _unique(read: Any, root: Path) -> dict[str, Sample]:
+def require_inside(root: Path, path: str) -> None:
+    """Refuse an image path that leads out of the data folder.
+
+    Raises:
+        DataError: it is absolute, or climbs with `..`.
+    """
+    if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
+        raise DataError(f"{root}: the image path {path!r} leaves the data folder", hint="mend that entry of the annotation")
+
+
+def unique(read: Any, root: Path) -> dict[str, Sample]:
+    """Return samples by id.
+
+    Raises:
+        DataError: two of them have one id.
+    """
     samples: dict[str, Sample] = {}
     for sample in read:
         if samples.setdefault(sample.id, sample) is not sample:

@@ -113,7 +113,7 @@ def _same_question(rows: Sequence[Row], known: Mapping[str, Sample], path: Path)
     if differing:
         lines = ", ".join(str(row.line) for row in differing[:5]) + (" …" if len(differing) > 5 else "")
         raise DataError(
-            f"{path}: {len(differing)} questions are not the samples' (lines {lines})",
+            f"{path}: the question is not the sample's on {len(differing)} of {len(rows)} lines ({lines})",
             hint="the ids are of another packaging or split: --id NAME, --variant NAME, --split NAME",
         )
 

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from medbench.cards import MetricCard
-from medbench.errors import Problem, UsageError, suggestion
+from medbench.errors import Problem, UnknownNameError, UsageError, suggestion
 from medbench.identity import digest_of, safe_name
 from medbench.options import RunOptions, accepts, argument_of, attempt, convert_options
 from medbench.registry import Registry, load, missing_modules
@@ -38,7 +38,7 @@ def plan_metrics(task: Task, options: RunOptions, registry: Registry, problems: 
         try:
             card = registry.get(MetricCard, name)
         except UsageError as error:
-            if options.metrics:
+            if options.metrics or not isinstance(error, UnknownNameError):
                 problems.append(Problem(error.message, error.hint))
             absent[name] = error.hint or error.message
             continue
@@ -49,7 +49,7 @@ def plan_metrics(task: Task, options: RunOptions, registry: Registry, problems: 
             absent[name] = f"needs {', '.join(missing)}: {card.install or 'install it'}"
         else:
             cards.append((name, card))
-    if not cards and not options.metrics:
+    if not cards and not options.metrics and not problems:
         reasons = "\n".join(dict.fromkeys(absent.values()))
         problems.append(Problem(f"none of the metrics of {task.name} is installed ({', '.join(wanted)})", reasons))
     asked = _conventions([card for _, card in cards], options, problems)
@@ -72,7 +72,7 @@ def _conventions(cards: Sequence[MetricCard], options: RunOptions, problems: lis
         found = [
             (f, full) for f, full in known if (not family or f == family) and (name in {"all", full} or name == full.partition("@")[0])
         ]
-        if not found:
+        if not found and known:
             problems.append(Problem(f"no convention named {item}", suggestion(name, {full.partition("@")[0] for _, full in known})))
         asked.extend(found)
     return list(dict.fromkeys(asked))

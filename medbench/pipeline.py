@@ -82,6 +82,7 @@ class Pipeline:
     def _carry_out(
         self, folder: RunFolder, indexed: Indexed, train: Indexed | None, identity: str, fingerprint: str, remarks: Sequence[str]
     ) -> Iterator[Event]:
+        folder.sweep()
         folder.write_plan(self._plan)
         folder.write_samples(indexed.samples)
         options, fitted = yield from self._fit(folder, train)

@@ -19,6 +19,7 @@ from medbench.tasks import Task, get_task
 from medbench.types import Struct
 
 CONDITIONS = ("true", "blank", "shuffled")
+SPLITS = ("train", "val", "test")
 
 READER = "reader."
 """What parameters of the reader are called among a run's parameters: `reader.preset`."""
@@ -90,7 +91,7 @@ def resolve(
     _numbers(options, problems)
     if task is None:
         return None, problems
-    task = _with_reader_params(task, options)
+    task = with_reader_params(task, options)
     reader = attempt(lambda: registry.get(ReaderCard, task.dataset), problems)
     _reader_params(task, reader, problems)
     protocol = _protocol(task, options, model, registry, problems)
@@ -99,7 +100,7 @@ def resolve(
     if reader is None or protocol is None:
         return None, problems
     split = options.split or task.split
-    _known([split], ("train", "val", "test"), "--split", problems)
+    _known([split], SPLITS, "--split", problems)
     variant = options.variant or task.variant or (reader.variants[0] if reader.variants else "")
     if reader.variants or options.variant:
         _known([variant], reader.variants, f"--variant of {reader.name}", problems)
@@ -183,7 +184,7 @@ def _params(task: Task, options: RunOptions, protocol: ProtocolCard | None, prob
     return params
 
 
-def _with_reader_params(task: Task, options: RunOptions) -> Task:
+def with_reader_params(task: Task, options: RunOptions) -> Task:
     """Return the task with what `--param reader.NAME=value` says to its reader."""
     given = {name.removeprefix(READER): value for name, value in options.params.items() if name.startswith(READER)}
     return msgspec.structs.replace(task, reader={**task.reader, **given}) if given else task

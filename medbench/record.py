@@ -104,6 +104,8 @@ class DataFacts(Struct):
     limit: int | None = None
     duplicate_rate: float | None = None
     """Share (0 to 1) of the samples whose reference stands word for word in train; None: not looked for."""
+    reader: dict[str, Any] = {}
+    """Parameters of the reader: columns of users' own data, the decode preset."""
 
 
 class ModelFacts(Struct):
@@ -162,7 +164,7 @@ _decoder = msgspec.json.Decoder(RunRecord)
 
 
 def to_json(record: Any) -> bytes:
-    """Return plain data as indented JSON with sorted keys: the same data, the same bytes."""
+    """Return plain data as indented JSON, dicts by sorted keys: the same data, the same bytes."""
     return msgspec.json.format(_encoder.encode(record), indent=2) + b"\n"
 
 

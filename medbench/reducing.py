@@ -161,7 +161,9 @@ class Target:
             return "every sample failed" if not len(self.rows) else "undefined: no sample enters this score"
         if interval is None:
             return "no interval: the metric takes no weights" if not self.weighted else "no interval: fewer than 2 groups"
-        return f"rough interval: only {n_groups} groups" if n_groups < FEW_GROUPS else ""
+        if n_groups < FEW_GROUPS:
+            return f"rough interval: only {n_groups} groups"
+        return "rough interval: all groups are alike" if interval[0] == interval[1] else ""
 
 
 def condition_contrasts(other: Target, one: Target, method: Callable[[int], str]) -> Iterator[Contrast]:

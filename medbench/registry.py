@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import Any, TypeVar
 
 from medbench.cards import KINDS, AnyCard, Card, ModelCard
-from medbench.errors import PluginError, UsageError, suggestion
+from medbench.errors import PluginError, UnknownNameError, UsageError, suggestion
 from medbench.plugins import Plugins, load_plugins
 from medbench.types import Struct
 
@@ -63,14 +63,15 @@ class Registry:
         looked up by what stands before the colon.
 
         Raises:
-            UsageError: nothing has that name, or two packages claim it.
+            UnknownNameError: nothing has that name.
+            UsageError: two packages claim it.
         """
         plugin, _, bare = name.partition("/") if "/" in name.partition(":")[0] else ("", "", name)
         found = self._by_name.get((kind, bare)) or self._by_name.get((kind, bare.partition(":")[0])) or []
         if plugin:
             found = [e for e in found if plugin in (e.plugin, e.plugin.removeprefix("medbench-"))]
         if not found:
-            raise UsageError(f"no {_noun(kind)} named {name}", hint=self._missing(kind, bare))
+            raise UnknownNameError(f"no {_noun(kind)} named {name}", hint=self._missing(kind, bare))
         if len(found) > 1:
             claims = ", ".join(f"{e.plugin}/{e.card.name}" for e in found)
             raise UsageError(f"{len(found)} packages offer a {_noun(kind)} named {name}", hint=f"choose one: {claims}")

@@ -209,9 +209,9 @@ def _counted(joined: Joined, path: Path) -> list[str]:
     """Say what of a file did not fit, with numbers and the first few names."""
     said = []
     for names, what in (
-        (joined.missing, "samples have no prediction in {file} and count as failed"),
-        (joined.unknown, "ids of {file} are unknown to this split and left out"),
-        (joined.repeated, "ids stand in {file} more than once, with the same prediction"),
+        (joined.missing, "without a prediction in {file}, counted as failed"),
+        (joined.unknown, "in {file} but unknown to this split, left out"),
+        (joined.repeated, "more than once in {file}, with the same prediction"),
     ):
         if names:
             said.append(f"{len(names)} {what.format(file=path.name)}: {_listed(names)}")

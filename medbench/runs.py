@@ -40,6 +40,13 @@ class RunFolder:
         if access in {"restricted", "credentialed"}:
             write_whole(self.path / "DATA-USE.txt", DATA_USE.format(access=access).encode())
 
+    def sweep(self) -> None:
+        """Remove what an interrupted write left behind; call it under the folder's lock only."""
+        for folder in (self.path, self.rows):
+            for path in folder.glob(".*"):
+                if path.is_file() and path.name != ".lock":
+                    path.unlink()
+
     def write_plan(self, plan: Plan) -> None:
         """Keep the plan."""
         write_whole(self.plan, to_json(plan))

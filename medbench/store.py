@@ -167,6 +167,7 @@ class Store:
             if opening and damaged:
                 self._note(f"{damaged} damaged line{'s' if damaged > 1 else ''} in {path.name} left out; asked again")
             if opening and end < len(content) and try_lock(file):
+                os.truncate(path, start + end)
                 self._note(f"the last line of {path.name} was torn by an interruption and is left out; asked again")
 
     def _whole(self, path: Path, key: str, body: bytes, checksum: bytes) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, dataclass_transform
 
@@ -159,7 +160,7 @@ class Vector(Struct, tag="vector", omit_defaults=True):
     """An embedding as the model gives it (not normalised): little-endian float32 bytes."""
 
     data: Any = b""
-    """The bytes, or a read-only view of a memory-mapped segment of the store."""
+    """The bytes, a read-only view of a memory-mapped segment of the store, or base64 text once read back from JSON."""
     offset: int = -1
     """Where the bytes begin in the segment of the store; -1: it carries its own."""
     dim: int = 0
@@ -169,7 +170,7 @@ class Vector(Struct, tag="vector", omit_defaults=True):
         """Return the vector as a read-only float32 array of shape (dim,)."""
         import numpy as np  # noqa: PLC0415 - listing and planning do without
 
-        return np.frombuffer(self.data, dtype="<f4")
+        return np.frombuffer(base64.b64decode(self.data) if isinstance(self.data, str) else self.data, dtype="<f4")
 
 
 class Picture(Struct, tag="picture", omit_defaults=True):

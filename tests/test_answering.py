@@ -62,7 +62,12 @@ class TestIdentity:
         assert identity_of(planned(weights="org/name")) != identity_of(planned(weights="org/name2"))
 
     def test_it_is_one_folder(self):
-        assert identity_of(ModelPlan(name="openai:org/x", card=CARD)).startswith("openai-org-x-")
+        asked = ModelPlan(name="p/m:org/x", card=CARD, options={"name": "org/x"})
+        assert identity_of(asked).startswith("m-org-x-")
+        assert "/" not in identity_of(asked)
+
+    def test_it_does_not_depend_on_how_the_name_was_typed(self):
+        assert identity_of(ModelPlan(name="p/m", card=CARD, plugin="p")) == identity_of(ModelPlan(name="m", card=CARD, plugin="p"))
 
 
 def questions(count):

@@ -84,7 +84,7 @@ class TestQuestions:
 
     def test_another_question_is_refused_with_its_lines(self):
         given = [*rows(("s1", "a"), question="Is it number 1?"), *rows(("s2", "b"), ("s3", "c"), question="Is it number 1?")]
-        with pytest.raises(DataError, match=r"2 questions are not the samples' \(lines 1, 2\)"):
+        with pytest.raises(DataError, match=r"the question is not the sample's on 2 of 3 lines \(1, 2\)"):
             joined(given)
 
 

@@ -76,9 +76,9 @@ class TestFiles:
         seen = []
         made = score(predictions=jsonl(tmp_path / "part.jsonl", pairs), seen=seen)
         said = {event.text for event in seen if isinstance(event, Note)}
-        assert "11 samples have no prediction in part.jsonl and count as failed: " in next(text for text in said if text.startswith("11"))
-        assert "1 ids of part.jsonl are unknown to this split and left out: zz" in said
-        assert "1 ids stand in part.jsonl more than once, with the same prediction: test-000" in said
+        assert "11 without a prediction in part.jsonl, counted as failed: " in next(text for text in said if text.startswith("11"))
+        assert "1 in part.jsonl but unknown to this split, left out: zz" in said
+        assert "1 more than once in part.jsonl, with the same prediction: test-000" in said
         assert (made.record.n_missing, made.record.n_failed, made.record.n_predictions) == (11, 11, 12)
         assert said == set(made.record.remarks)
         assert not made.record.complete
@@ -97,7 +97,7 @@ class TestFiles:
 
     def test_question_text_of_another_split_is_refused(self, score, tmp_path):
         path = jsonl(tmp_path / "x.jsonl", [("test-001", "x")], question="Question 7: yes")
-        with pytest.raises(DataError, match=r"1 questions are not the samples' \(lines 1\)"):
+        with pytest.raises(DataError, match=r"the question is not the sample's on 1 of 1 lines \(1\)"):
             score(predictions=path)
 
     def test_a_changed_file_is_another_run_and_the_same_one_the_same(self, score, tmp_path):
@@ -174,9 +174,11 @@ class TestRuns:
             score(first.folder, metrics=("zzz",), conventions=("yyy",), judge="xxx")
         assert [problem.message for problem in caught.value.problems] == [
             "no metric named zzz",
-            "no convention named yyy",
             "no model named xxx",
         ]
+        with pytest.raises(PlanError, match="1 problem") as caught:
+            score(first.folder, conventions=("yyy",))
+        assert caught.value.problems[0].message == "no convention named yyy"
         with pytest.raises(UsageError, match="no run named"):
             score("none-such")
 

@@ -32,6 +32,44 @@ def written(tmp_path, text, name="mine.toml"):
     return path
 
 
+AWAITED_PROTOCOLS = {
+    "concepts",
+    "grounding",
+    "matching",
+    "multilabel",
+    "probe",
+    "report-by-retrieval",
+    "retrieval",
+    "temporal",
+    "text-to-image",
+    "zero-shot",
+}
+AWAITED_METRICS = {
+    "accuracy",
+    "auprc",
+    "auroc",
+    "brier",
+    "cnr",
+    "confusion",
+    "ece",
+    "f1",
+    "fid",
+    "is",
+    "kid",
+    "label-accuracy",
+    "log-loss",
+    "matching",
+    "miou",
+    "mrr",
+    "pointing-game",
+    "rank",
+    "recall-at-k",
+    "retrieval",
+    "subset-accuracy",
+}
+"""What tasks may name before anybody offers it: running one then says what is missing."""
+
+
 @pytest.mark.parametrize("path", SHIPPED, ids=[path.stem for path in SHIPPED])
 class TestShipped:
     def test_is_valid_and_its_cards_exist(self, path, registry):
@@ -39,10 +77,10 @@ class TestShipped:
         reader = registry.get(ReaderCard, task.dataset)
         assert task.split in reader.splits
         assert not task.variant or task.variant in reader.variants
-        for name in task.protocol:
+        for name in set(task.protocol) - AWAITED_PROTOCOLS:
             assert set(task.params) <= set(load(registry.get(ProtocolCard, name)).Params.__struct_fields__)
         known = {metric for metrics in KNOWN_PLUGINS.values() for metric in metrics} | set(registry.names(MetricCard))
-        assert set(task.metrics) <= known
+        assert set(task.metrics) <= known | AWAITED_METRICS
 
     def test_says_what_it_is_and_where_it_comes_from(self, path, registry):
         task = read_task(path)
@@ -51,7 +89,7 @@ class TestShipped:
         assert task.citation
         assert reader.licence
         assert reader.access
-        assert task.primary
+        assert task.primary or task.dataset == "custom", "a user's own data have no board"
         assert task.columns[:1] in {(), (task.primary,)}
         assert all(row.source for row in task.published)
 

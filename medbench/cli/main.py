@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from medbench.cli import leaderboard, listing, plugins, run, runs, samples, score, show, twin
+from medbench.cli import export, leaderboard, listing, plugins, run, runs, samples, score, show, twin
 from medbench.errors import MedbenchError, PlanError, UsageError, suggestion
 
 INTERRUPTED = 130
@@ -31,6 +31,7 @@ app.command("runs")(runs.runs)
 app.command("samples")(samples.samples)
 app.add_typer(leaderboard.app, name="leaderboard")
 app.command("twin")(twin.twin)
+app.command("export")(export.export)
 app.command("plugins")(plugins.plugins)
 
 _UsageError: type[Exception] = typer.BadParameter.__bases__[0]

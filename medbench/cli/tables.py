@@ -125,7 +125,7 @@ def _print_foot(record: RunRecord, folder: Path) -> None:
     out = console()
     print()
     if any(score.note.startswith("rough") for score in record.scores):
-        print(f"{cells.ROUGH} a rough interval: fewer than 20 {record.data.group}s")
+        print(f"{cells.ROUGH} a rough interval: {_why_rough(record)}")
     for name, why in record.not_computed.items():
         out.print(f"not computed   {name}: {why}", soft_wrap=True)
     answered = record.n_predictions - record.n_failed
@@ -140,6 +140,13 @@ def _print_foot(record: RunRecord, folder: Path) -> None:
     if record.n_failed:
         print(f"{record.n_failed:,} failed: medbench samples {folder} --failed")
     out.print(f"run            {folder}", soft_wrap=True)
+
+
+def _why_rough(record: RunRecord) -> str:
+    """Return the reasons why intervals of a record are rough."""
+    reasons = {score.note.partition(": ")[2].partition(" ")[0] for score in record.scores if score.note.startswith("rough")}
+    words = {"only": "fewer than 20 groups", "all": "all groups are alike"}
+    return ", or ".join(words[reason] for reason in sorted(reasons, reverse=True))
 
 
 def _grouped(scores: Iterable[Score]) -> dict[str, list[Score]]:

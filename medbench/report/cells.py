@@ -96,7 +96,7 @@ def resolution(scores: Sequence[Score]) -> str:
     because what is hard for one is mostly hard for the other.
     """
     score = next((s for s in scores if s.low is not None and s.high is not None and not s.condition and not s.subgroup), None)
-    if score is None or score.low is None or score.high is None:
+    if score is None or score.low is None or score.high is None or score.note.startswith("rough"):
         return ""
     error = (score.high - score.low) / (2 * normal_quantile((1 + score.level) / 2))
     least = minimum_detectable(math.sqrt(2) * error, score.n_groups, level=score.level)

@@ -54,7 +54,7 @@ def test_a_sample_without_a_prediction_is_failed_and_an_unknown_id_is_said(score
     assert done.code == 3
     assert (done.record.n_missing, done.record.n_failed) == (2, 2)
     said = score(file).out
-    assert "2 samples have no prediction in some.jsonl and count as failed: test-010, test-011" in said
+    assert "2 without a prediction in some.jsonl, counted as failed: test-010, test-011" in said
     assert "test-999" in said
 
 
@@ -68,7 +68,7 @@ def test_a_sample_without_a_prediction_is_failed_and_an_unknown_id_is_said(score
         ('{"id":"test-000","prediction":"yes"}\n{"id":"test-001","predic', "file.jsonl:2: not a JSON object"),
         ('{"id":"test-000"}\n', "no column with predictions (it has id)"),
         ('{"id":"other-1","prediction":"yes"}\n', "none of its 1 ids is an id of the split"),
-        ('{"id":"test-000","prediction":"yes","question":"Where?"}\n', "1 questions are not the samples' (lines 1)"),
+        ('{"id":"test-000","prediction":"yes","question":"Where?"}\n', "the question is not the sample's on 1 of 1 lines (1)"),
         ("", "no predictions in it"),
     ],
 )

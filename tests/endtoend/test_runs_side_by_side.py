@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 
 import msgspec
 import pytest
@@ -27,7 +28,10 @@ def waiting(start, marks, fake_data):
     first = start(*RUN, "--data", fake_data, **marks.settings)
     marks.wait(b"f")
     second = start(*RUN, "--data", fake_data, **marks.settings)
+    watchdog = threading.Timer(30, second.kill)
+    watchdog.start()
     said = next((line for line in second.stderr if "waiting for it" in line), "")
+    watchdog.cancel()
     return first, second, said
 
 

@@ -21,6 +21,9 @@ MANIFEST = "manifest.csv"
 HERE = "{split}"
 """Stands in `file` for train, val and test, where each split has a file of its own."""
 
+EXPORTED = ".medbench.json"
+"""Ending of the file that stands beside an exported one."""
+
 WORDS = 5
 """References shorter than so many words recur by nature, so nothing is said about copies of them."""
 
@@ -119,9 +122,9 @@ def _look_through(files: _Files) -> set[str]:
     for columns, row, split in files.rows():
         name = columns.id(row)
         if name in seen:
-            raise DataError(
-                f"{columns.path}: {row[0]}: the id {name} is there already ({seen[name]})", hint="ids are unique over all splits"
-            )
+            fault = f"the id {name} is there already ({seen[name]})"
+            raise DataError(f"{columns.path}: {row[0]}: {fault}", hint="ids are unique over all splits")
+        seen[name] = row[0]
         if split == "train":
             train.update(reference.strip() for reference in columns.references(row))
     return train
@@ -132,7 +135,10 @@ def _counts(files: _Files) -> dict[str, int]:
 
 
 def _manifests(root: Path) -> list[str]:
-    return sorted(p.name for p in root.iterdir() if p.name.lower().endswith(SUFFIXES) and not p.name.startswith(".") and p.is_file())
+    """Return the files that may be a manifest; what `medbench export` wrote here, and says of its files, is none."""
+    found = {p.name for p in root.iterdir() if p.is_file() and not p.name.startswith(".")}
+    exported = {name for name in found if name.endswith(EXPORTED) or f"{name}{EXPORTED}" in found}
+    return sorted(name for name in found - exported if name.lower().endswith(SUFFIXES))
 
 
 def _manifest(root: Path, named: str) -> Path:

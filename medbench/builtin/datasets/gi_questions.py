@@ -68,7 +68,7 @@ def image_split(image: str) -> Split:
     """Return the split of an image by its name alone: 70 % train, 10 % val, 20 % test.
 
     >>> [image_split(f"image{number}") for number in range(4)]
-    ['val', 'test', 'train', 'train']
+    ['train', 'val', 'test', 'train']
     """
     tenth = int.from_bytes(hashlib.sha256(f"{HASH_SPLIT}\0{image}".encode()).digest()[:8], "big") % 10
     return "train" if tenth < 7 else "val" if tenth == 7 else "test"

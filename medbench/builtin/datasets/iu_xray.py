@@ -6,7 +6,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from medbench.builtin.datasets.iu_annotation import ANNOTATION, PICTURES, PUBLISHED_COUNTS, Item, counts, oddities, read_items, sizes
 from medbench.builtin.datasets.iu_reports import PROJECTIONS, Layout, Study, layouts, read_studies
@@ -26,6 +26,8 @@ HASH_SPLIT = "medbench-iu-v1"
 
 class IuXray:
     """Reads whichever layout stands in the folder; with R2Gen's annotation.json beside the reports, its split holds."""
+
+    LAYOUTS = get_args(Layout)
 
     def check(self, root: Path, variant: str = "") -> list[Problem]:
         """Return what is missing from the folder, or how much of a twin is gone."""
@@ -49,7 +51,8 @@ class IuXray:
         """
         variant = _require_known(split, params)
         layout = _require_layout(root, variant)
-        require_whole(root, _rows(root, layout))
+        if read_marker(root):
+            require_whole(root, _rows(root, layout))
         samples = sorted(_samples(root, layout, variant), key=lambda sample: sample.id)
         train = {reference.strip() for sample in samples if sample.split == "train" for reference in sample.references}
         yield from with_novelty((sample for sample in samples if sample.split == split), train)

@@ -68,15 +68,16 @@ class KvasirVqa:
 
     def remarks(self, root: Path, samples: Sequence[Sample], params: Mapping[str, Any]) -> list[str]:
         """Return that the split is ours, and what a split by row would have done."""
-        del params
-        images = Counter(row.image for row in _rows(root))
+        del samples, params
+        asked = Counter((row.image, row.question) for row in _rows(root))
+        images = Counter(image for image, _ in asked)
         several = sum(count > 1 for count in images.values())
         found = [NOT_OFFICIAL]
         if several:
             share = f"{several} of the {len(images)} images have more than one question"
             found.append(f"{share}: numbers from a split by row, as some papers have it, are of images seen in training")
-        if repeated := sum(sample.id.count("-") > 1 and sample.id.rpartition("-")[2].isdecimal() for sample in samples):
-            found.append(f"{repeated} of the {len(samples)} questions repeat one about the same image")
+        if repeated := sum(asked.values()) - len(asked):
+            found.append(f"{repeated} of the {sum(asked.values())} questions repeat one about the same image")
         return found
 
     def write_twin(self, root: Path, seed: int, size: int) -> None:

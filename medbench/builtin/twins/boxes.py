@@ -28,11 +28,14 @@ def film_with_boxes(chest: Chest, size: int, names: Names, *, boxed: bool = True
     film = _draw(chest, size, names)
     if not boxed:
         return film, ()
-    found = []
-    for label in ("opacity", "nodule"):
-        if getattr(chest, label):
-            found.append(_around(film, _draw(replace(chest, **{label: None}), size, names), label))
+    shown = [label for label in ("opacity", "nodule") if getattr(chest, label)]
+    found = [box_between(film, replace(chest, **{label: None}), names, label) for label in shown]
     return film, tuple(box for box in found if box)
+
+
+def box_between(film: NDArray[np.uint8], without: Chest, names: Names, label: str) -> Box | None:
+    """Return the box around what the same film would not show for `without`; None: nothing visible."""
+    return _around(film, _draw(without, film.shape[0], names), label)
 
 
 def _draw(chest: Chest, size: int, names: Names) -> NDArray[np.uint8]:

@@ -45,10 +45,10 @@ def _patient(folder: Path, seed: int, number: int, part: str) -> Iterator[tuple[
     rng = generator(seed, DATASET, number)
     sex = "Unknown" if number == 4 else ("Female", "Male")[rng.integers(2)]
     age = 0 if number in (1, 5) else int(rng.integers(18, 91))
-    for study in range(1, 2 + (part == "train" and number % 9 == 3)):
+    for study in range(1, 2 + (part == "train" and (number == 6 or number % 9 == 3))):
         chest = draw_chest(rng)
         fields = radiologist_fields(chest) if part == "valid" else _spoken(chest, seed, number, study)
-        for view, position in enumerate(_positions(number, part, rng.random()), 1):
+        for view, position in enumerate(_positions(number, study, part, rng.random()), 1):
             side = "Lateral" if not position else "Frontal"
             inner = f"{part}/patient{FIRST_PATIENT + number:05d}/study{study}/view{view}_{side.lower()}.jpg"
             draw = chest_film if position else chest_lateral
@@ -60,9 +60,9 @@ def _spoken(chest: Chest, seed: int, number: int, study: int) -> dict[str, str]:
     return chexpert_fields(chest, generator(seed, DATASET, "labels", number, study))
 
 
-def _positions(number: int, part: str, chance: float) -> list[str]:
+def _positions(number: int, study: int, part: str, chance: float) -> list[str]:
     """Return the position of each view; an empty one is a lateral. The first train patients have the odd ones."""
-    odd = {0: ["LL"], 2: ["RL"], 6: [""], 7: ["AP", "AP", ""]}
-    if part == "train" and number in odd:
-        return odd[number]
+    odd = {(0, 1): ["LL"], (2, 1): ["RL"], (6, 2): [""], (7, 1): ["AP", "AP", ""]}
+    if part == "train" and (number, study) in odd:
+        return odd[number, study]
     return ["AP"] if chance < 0.65 else ["PA", ""] if chance < 0.8 else ["PA"]

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from PIL import Image as Pil
 from PIL import ImageDraw
 
-from medbench.builtin.twins.canvas import Array, Canvas, expose
+from medbench.builtin.twins.canvas import Array, Canvas
+from medbench.builtin.twins.paint import Colour, Painting
 from medbench.types import Struct
 
 Procedure = Literal["colonoscopy", "gastroscopy"]
@@ -17,7 +18,6 @@ Shape = Literal["sessile", "pedunculated", "flat"]
 Size = Literal["<5mm", "5-10mm", "11-20mm", ">20mm"]
 Instrument = Literal["", "biopsy forceps", "polyp snare"]
 Landmark = Literal["", "cecum", "z-line", "pylorus"]
-Colour = tuple[float, float, float]
 
 SHAPES: tuple[Shape, ...] = ("sessile", "pedunculated", "flat")
 SIZES: dict[Size, float] = {"<5mm": 0.055, "5-10mm": 0.085, "11-20mm": 0.12, ">20mm": 0.165}
@@ -100,35 +100,27 @@ def scene_picture(scene: Scene, size: int, rng: np.random.Generator) -> Seen:
         polyps = np.maximum(polyps, view.polyp(polyp, shapes))
     tool = view.instrument(scene.instrument, shapes) if scene.instrument else np.zeros((size, size), dtype=np.float32)
     view.glints(rng)
-    return Seen(pixels=view.finish(scene, rng), polyps=_mask(polyps), instrument=_mask(tool))
+    return Seen(pixels=view.picture(scene, rng), polyps=_mask(polyps), instrument=_mask(tool))
 
 
 def _mask(soft: Array) -> NDArray[np.uint8]:
     return ((soft > 0.5) * 255).astype(np.uint8)
 
 
-class _View:
-    """A round colour picture that is painted on; masks come from a canvas of the same size."""
+class _View(Painting):
+    """What an endoscope sees, painted from the far wall to the near instrument."""
 
     def __init__(self, size: int, rng: np.random.Generator) -> None:
-        self.film = Canvas(size, shift=(rng.uniform(-0.02, 0.02), rng.uniform(-0.02, 0.02)), turn=rng.uniform(-0.2, 0.2))
-        self.rgb = np.zeros((size, size, 3), dtype=np.float32)
-        self.size = size
-
-    def blend(self, mask: Array, colour: Colour, amount: float = 1.0) -> None:
-        """Bring the pixels under a mask to a colour."""
-        self.rgb += (mask * np.float32(amount))[..., None] * (np.array(colour, dtype=np.float32) - self.rgb)
-
-    def shade(self, mask: Array, factor: float) -> None:
-        """Make the pixels under a mask darker or lighter."""
-        self.rgb *= (1 + mask * np.float32(factor - 1))[..., None]
+        turned = Canvas(size, shift=(rng.uniform(-0.02, 0.02), rng.uniform(-0.02, 0.02)), turn=rng.uniform(-0.2, 0.2))
+        super().__init__(turned, (0.0, 0.0, 0.0))
 
     def wall(self, scene: Scene, rng: np.random.Generator) -> None:
         """Paint mucosa with vessels, the lumen in the distance and the folds around it."""
         tint: Colour = (0.86, 0.5, 0.42) if scene.procedure == "colonoscopy" else (0.88, 0.45, 0.36)
         film = self.film
-        self.rgb += np.array(tint, dtype=np.float32) * np.float32(rng.uniform(0.9, 1.06))
-        self.rgb *= (1 + np.float32(0.05) * film.cloud(rng, 6) + np.float32(0.025) * film.cloud(rng, 24))[..., None]
+        self.planes += np.array(tint, dtype=np.float32)[:, None, None] * np.float32(rng.uniform(0.9, 1.06))
+        self.mottle(rng, 6, 0.05)
+        self.mottle(rng, 24, 0.025)
         self._vessels(rng)
         x, y = 0.5 + rng.uniform(-0.09, 0.09), 0.5 + rng.uniform(-0.09, 0.09)
         corners = 3 if scene.procedure == "colonoscopy" else 5
@@ -225,15 +217,14 @@ class _View:
         spots = [(*rng.uniform(0.15, 0.85, 2).tolist(), *rng.uniform(0.004, 0.014, 2).tolist()) for _ in range(int(rng.integers(5, 14)))]
         self.blend(self.film.ovals(spots, 0.002), (1.0, 0.98, 0.96), 0.9)
 
-    def finish(self, scene: Scene, rng: np.random.Generator) -> NDArray[np.uint8]:
+    def picture(self, scene: Scene, rng: np.random.Generator) -> NDArray[np.uint8]:
         """Return 8-bit colour: lamp light, grain, cut corners, the box and the clock."""
-        y, x = np.mgrid[0 : self.size, 0 : self.size].astype(np.float32) / np.float32(self.size) - np.float32(0.5)
-        light = np.float32(1.08) - np.float32(0.75) * (x * x + y * y)
+        size = self.film.size
+        y, x = np.mgrid[0:size, 0:size].astype(np.float32) / np.float32(size) - np.float32(0.5)
         inside = (np.abs(x) + np.abs(y) < 0.82) & (np.abs(x) < 0.485) & (np.abs(y) < 0.485)
-        lit = self.rgb * (light * inside)[..., None]
+        light = (np.float32(1.08) - np.float32(0.75) * (x * x + y * y)) * inside
         gain, gamma, noise = rng.uniform(0.92, 1.1), rng.uniform(0.85, 1.1), rng.uniform(0.008, 0.02)
-        planes = [expose(lit[..., k], rng, noise=noise, low=0.0, high=gain, gamma=gamma) * inside for k in range(3)]
-        pixels: NDArray[np.uint8] = np.stack(planes, axis=-1).astype(np.uint8)
+        pixels = self.finish(rng, noise=noise, gain=gain, gamma=gamma, light=light)
         return _overlaid(pixels, scene) if scene.box or scene.text else pixels
 
 

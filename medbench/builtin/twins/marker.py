@@ -10,7 +10,7 @@ from medbench.errors import DataError, Problem
 from medbench.roots import MARKER
 from medbench.types import Struct
 
-PICTURES = frozenset({".jpg", ".jpeg", ".png"})
+PICTURES = frozenset({".jpg", ".jpeg", ".png", ".dcm", ".dicom"})
 
 
 class Marker(Struct):

@@ -30,7 +30,7 @@ from medbench.builtin.twins.writing import generator, new_twin, stamp, write_jso
 from medbench.types import Struct
 
 DATASET = "mimic-cxr"
-SIDE = 128
+SIDE = 112
 """Pixels along a side of the pictures."""
 
 JPG = "mimic-cxr-jpg/2.1.0"

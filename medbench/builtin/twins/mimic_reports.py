@@ -56,7 +56,7 @@ def report_text(shape: str, findings: str, indication: str, impression: str) -> 
         "last paragraph": f"{TITLE}\n EXAMINATION:  Chest radiograph.\n \n{found}",
         "empty impression": f"{TITLE}\n{reason} FINDINGS: \n \n{found} \n IMPRESSION: \n",
         "wet read": f"{TITLE.replace('FINAL REPORT', 'WET READ: ___ ___ ___ 7:12 AM')}\n{concluded}{RULE}\n{TITLE}\n{reason}{both}",
-        "addendum": f"{TITLE.replace('FINAL REPORT', 'ADDENDUM')}\n The study was reviewed again with no change.\n{RULE}\n{TITLE}\n{reason}{both}",
+        "addendum": f"{TITLE.replace('FINAL REPORT', 'ADDENDUM')}\n The study was reviewed again.\n{RULE}\n{TITLE}\n{reason}{both}",
         "no header": f"{TITLE}\n Chest radiograph of ___.\n \n{found}",
         "small headers": f"{TITLE}\n Findings: \n \n{found}",
         "both in one": f"{TITLE}\n HISTORY:  {indication}\n \n FINDINGS AND IMPRESSION: \n{found}",

@@ -14,8 +14,17 @@ LINE = 12
 """Height of a caption line in pixels; Pillow's built-in font is used, so the page looks the same everywhere."""
 
 
-def contact_sheet(images: Sequence[Pil.Image], columns: int, captions: Sequence[str] = (), *, side: int = 160) -> Pil.Image:
-    """Return one grey page with each picture fitted into a square of `side` pixels, its caption wrapped below.
+def contact_sheet(
+    images: Sequence[Pil.Image], columns: int, captions: Sequence[str] = (), *, side: int = 160, mode: str = "L"
+) -> Pil.Image:
+    """Return one page with each picture fitted into a square of `side` pixels, its caption wrapped below.
+
+    Args:
+        images: pictures of any size and mode.
+        columns: pictures in a row.
+        captions: one for each picture, or none.
+        side: largest side of a picture on the page, in pixels.
+        mode: Pillow mode of the page, `L` or `RGB`.
 
     Raises:
         ValueError: there are captions, but not one for each picture; or there is no column.
@@ -27,7 +36,9 @@ def contact_sheet(images: Sequence[Pil.Image], columns: int, captions: Sequence[
     wrapped = [textwrap.wrap(_printable(caption), max(8, side // 6)) for caption in captions] or [[]] * len(images)
     rows = [range(start, min(start + columns, len(images))) for start in range(0, len(images), columns)]
     heights = [side + LINE * max(len(wrapped[index]) for index in row) + MARGIN for row in rows]
-    page = Pil.new("L", (min(columns, max(1, len(images))) * (side + MARGIN) + MARGIN, sum(heights) + MARGIN), 32)
+    page = Pil.new(
+        mode, (min(columns, max(1, len(images))) * (side + MARGIN) + MARGIN, sum(heights) + MARGIN), (32,) * Pil.getmodebands(mode)
+    )
     top = MARGIN
     for row, height in zip(rows, heights, strict=True):
         for index in row:
@@ -38,11 +49,11 @@ def contact_sheet(images: Sequence[Pil.Image], columns: int, captions: Sequence[
 
 def _place(page: Pil.Image, image: Pil.Image, lines: Sequence[str], corner: tuple[int, int], side: int) -> None:
     left, top = corner
-    fitted = ImageOps.contain(image.convert("L"), (side, side))
+    fitted = ImageOps.contain(image.convert(page.mode), (side, side))
     page.paste(fitted, (left + (side - fitted.width) // 2, top + (side - fitted.height) // 2))
     pen = ImageDraw.Draw(page)
     for number, line in enumerate(lines):
-        pen.text((left, top + side + LINE * number), line, fill=230)
+        pen.text((left, top + side + LINE * number), line, fill=(230,) * Pil.getmodebands(page.mode))
 
 
 def preview(images: Sequence[Pil.Image], captions: Sequence[str], out: Path, *, columns: int = 6) -> None:
