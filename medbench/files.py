@@ -6,10 +6,10 @@ import contextlib
 import errno
 import hashlib
 import os
+import stat
 import tempfile
-from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
 
@@ -92,37 +92,47 @@ class FileDigests:
 
     def look(self, path: Path) -> FileFacts:
         """Return digest and fault of a file, or of a picture in a container; what cannot be read has a fault and no digest."""
-        name = str(path)
+        return self._without_reading(str(path)) or self._read(path)
+
+    def look_all(self, paths: Iterable[Path]) -> list[FileFacts]:
+        """Return the facts of many files, in order; reading and hashing overlap."""
+        facts: list[FileFacts] = []
+        remaining = iter(paths)
+        with ThreadPoolExecutor(max_workers=4) as pool:
+            while batch := list(islice(remaining, _BATCH)):
+                # only files that must be read are worth a thread: the rest would spend their time handing the lock around
+                found = [self._without_reading(str(path)) for path in batch]
+                read = pool.map(self._read, (path for path, known in zip(batch, found, strict=True) if known is None))
+                facts += [known or next(read) for known in found]
+        return facts
+
+    def _without_reading(self, name: str) -> FileFacts | None:
+        """Return the facts of what is absent or remembered; None: its bytes must be read."""
         container = container_of(name)
         if container != name:
             return _inside(self.look(Path(container)), name.removeprefix(container))
         try:
             status = os.stat(name)  # noqa: PTH116 - several times as fast as the path's own method
-            known = self._known.get(name)
-            if known and (known.size, known.modified_ns) == (status.st_size, status.st_mtime_ns):
-                return known
+        except OSError as error:
+            return _unreadable(error)
+        known = self._known.get(name)
+        if known and (known.size, known.modified_ns) == (status.st_size, status.st_mtime_ns):
+            return known
+        if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):  # a pipe could be read for ever
+            return FileFacts(size=0, modified_ns=0, digest="", fault="not a regular file")
+        return None
+
+    def _read(self, path: Path) -> FileFacts:
+        try:
+            status = path.stat()
             content = path.read_bytes() if status.st_size < _SLURP else None
             made = _hash(path) if content is None else hashlib.sha256(content).hexdigest()[:LENGTH]
         except OSError as error:
-            return FileFacts(size=0, modified_ns=0, digest="", fault="no such file" if error.errno == errno.ENOENT else str(error.strerror))
+            return _unreadable(error)
         fault = picture_fault(path.suffix, content) if content is not None else ""
         facts = FileFacts(size=status.st_size, modified_ns=status.st_mtime_ns, digest=made, fault=fault)
-        self._known[name] = facts
+        self._known[str(path)] = facts
         self._changed = True
-        return facts
-
-    def look_all(self, paths: Iterable[Path]) -> list[FileFacts]:
-        """Return the facts of many files, in order; reading and hashing overlap, a bounded number of files ahead."""
-        facts: list[FileFacts] = []
-        pending: deque[Future[list[FileFacts]]] = deque()
-        remaining = iter(paths)
-        with ThreadPoolExecutor(max_workers=4) as pool:
-            while batch := list(islice(remaining, _BATCH)):
-                pending.append(pool.submit(lambda batch: [self.look(path) for path in batch], batch))
-                if len(pending) > _AHEAD:
-                    facts += pending.popleft().result()
-            for last in pending:
-                facts += last.result()
         return facts
 
     def digest(self, path: Path) -> str:
@@ -139,14 +149,16 @@ class FileDigests:
 
 
 _SLURP = 64 << 20
-_BATCH = 64
-_AHEAD = 16
-"""Batches of files that are looked at before the first of them is needed."""
+_BATCH = 1024
 
 
 def _inside(container: FileFacts, member: str) -> FileFacts:
     """A member is known by its container's bytes and its name there: nothing has to be unpacked."""
     return msgspec.structs.replace(container, digest=digest(container.digest, member)) if container.digest else container
+
+
+def _unreadable(error: OSError) -> FileFacts:
+    return FileFacts(size=0, modified_ns=0, digest="", fault="no such file" if error.errno == errno.ENOENT else str(error.strerror))
 
 
 def _hash(path: Path) -> str:

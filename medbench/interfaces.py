@@ -57,7 +57,8 @@ class Model(Protocol):
 class Reader(Protocol):
     """Reads one dataset in its real layouts, and writes its twin.
 
-    Image paths are yielded relative to `root`; no pixel is decoded.
+    Image paths are yielded relative to `root`; no pixel is decoded. A class may list its parameters as `PARAMS` (a mistyped
+    one is then a problem before anything is read), and as `LAYOUTS` those in which `write_twin(…, layout=NAME)` can write.
     """
 
     def check(self, root: Path, variant: str = "") -> list[Problem]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from medbench.cli import common
+from medbench.cli import arguments
 from medbench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -29,16 +29,16 @@ def group() -> None:
 def show(
     task: Annotated[str, typer.Argument(help="Task name; default: every task that has runs.", show_default=False)] = "",
     *,
-    runs_dir: common.RunsDir = "runs",
+    runs_dir: arguments.RunsDir = "runs",
     markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown.")] = False,
-    json: common.Json = False,
+    json: arguments.Json = False,
 ) -> None:
     """Show one row per run, best first, every value with its interval and coverage."""
     from medbench.leaderboard.table import to_markdown
 
     boards = _boards(task, Path(runs_dir))
     if json:
-        common.print_json(boards)
+        arguments.print_json(boards)
     elif markdown:
         typer.echo("\n".join(to_markdown(board) for board in boards), nl=False)
     else:
@@ -121,7 +121,7 @@ def _stacked(over: str, under: str) -> str:
 
 
 def _print(board: Board) -> None:
-    from medbench.cli.tables import console, table
+    from medbench.cli.layout import console, table
     from medbench.report.cells import number
 
     out = console()

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from medbench.cli import common
+from medbench.cli import arguments
 
 app = typer.Typer(no_args_is_help=True, help="List tasks, models, metrics or datasets.")
 
@@ -14,15 +14,15 @@ app = typer.Typer(no_args_is_help=True, help="List tasks, models, metrics or dat
 def _print(heads: list[str], rows: list[list[str]], *, json: bool) -> None:
     """Print rows as a table, or as JSON objects."""
     if json:
-        common.print_json([dict(zip(heads, row, strict=True)) for row in rows])
+        arguments.print_json([dict(zip(heads, row, strict=True)) for row in rows])
         return
-    from medbench.cli.tables import console, table
+    from medbench.cli.layout import console, table
 
     console().print(table(heads, rows))
 
 
 @app.command("tasks")
-def tasks(*, json: common.Json = False) -> None:
+def tasks(*, json: arguments.Json = False) -> None:
     """List the tasks."""
     from medbench.errors import UsageError
     from medbench.registry import load_registry
@@ -45,7 +45,7 @@ def tasks(*, json: common.Json = False) -> None:
 def models(
     *,
     can: Annotated[str, typer.Option("--can", help="Only models that generate, classify, embed, synthesize, ground.")] = "",
-    json: common.Json = False,
+    json: arguments.Json = False,
 ) -> None:
     """List the models."""
     from medbench.cards import ModelCard
@@ -57,7 +57,7 @@ def models(
 
 
 @app.command("metrics")
-def metrics(*, json: common.Json = False) -> None:
+def metrics(*, json: arguments.Json = False) -> None:
     """List the metrics."""
     from medbench.cards import MetricCard
 
@@ -69,7 +69,7 @@ def metrics(*, json: common.Json = False) -> None:
 
 
 @app.command("datasets")
-def datasets(*, json: common.Json = False) -> None:
+def datasets(*, json: arguments.Json = False) -> None:
     """List the datasets."""
     from medbench.cards import ReaderCard
 

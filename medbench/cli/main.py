@@ -5,34 +5,30 @@ from __future__ import annotations
 import io
 import os
 import sys
+from collections.abc import Iterable
+from importlib import import_module
 from typing import Annotated, NoReturn
 
 import typer
 
-from medbench.cli import export, leaderboard, listing, plugins, run, runs, samples, score, show, twin
 from medbench.errors import MedbenchError, PlanError, UsageError, suggestion
 
 INTERRUPTED = 130
 
-app = typer.Typer(
-    name="medbench",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    help="Benchmark multimodal medical models: every number with its interval, its n and the named convention it was computed under.",
-    epilog="Start here: medbench run --task vqa-rad --model majority --data twin",
-)
-app.command("run")(run.run)
-app.command("score")(score.score)
-app.add_typer(listing.app, name="list")
-app.add_typer(show.app, name="show")
-app.command("runs")(runs.runs)
-app.command("samples")(samples.samples)
-app.add_typer(leaderboard.app, name="leaderboard")
-app.command("twin")(twin.twin)
-app.command("export")(export.export)
-app.command("plugins")(plugins.plugins)
+HELP = "Benchmark multimodal medical models: every number with its interval, its n and the named convention it was computed under."
+VERBS = {
+    "run": "run:run",
+    "score": "score:score",
+    "list": "listing:app",
+    "show": "show:app",
+    "runs": "runs:runs",
+    "samples": "samples:samples",
+    "leaderboard": "leaderboard:app",
+    "twin": "twin:twin",
+    "export": "export:export",
+    "plugins": "plugins:plugins",
+}
+"""Verb -> module of this package and what it holds: a command, or a group of them."""
 
 _UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 _ClickError: type[Exception] = _UsageError.__bases__[0]
@@ -46,12 +42,32 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
-def options(
+def _options(
     *,
     version: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")] = False,
 ) -> None:
-    """Benchmark multimodal medical models: every number with its interval, its n and the named convention it was computed under."""
+    pass
+
+
+def build_app(verbs: Iterable[str] = VERBS) -> typer.Typer:
+    """Return the app with these verbs: all of them for help, the one that was typed for speed."""
+    app = typer.Typer(
+        name="medbench",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        epilog="Start here: medbench run --task vqa-rad --model majority --data twin",
+    )
+    app.callback(help=HELP)(_options)
+    for verb in verbs:
+        module, _, name = VERBS[verb].partition(":")
+        held = getattr(import_module(f"medbench.cli.{module}"), name)
+        if isinstance(held, typer.Typer):
+            app.add_typer(held, name=verb)
+        else:
+            app.command(verb)(held)
+    return app
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
@@ -87,7 +103,8 @@ def run_app(arguments: list[str] | None = None) -> int:
 def _carry_out(arguments: list[str]) -> object:
     """Parse and call the verb; not by typer's own `main`, which answers interrupts and closed pipes by itself."""
     _refuse_torn_text(arguments)
-    command = typer.main.get_command(app)
+    typed = arguments[0] if arguments and arguments[0] in VERBS else None
+    command = typer.main.get_command(build_app([typed] if typed else VERBS))
     with command.make_context("medbench", list(arguments)) as context:
         return command.invoke(context)
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from medbench.cli import common
+from medbench.cli import arguments
 
 
-def plugins(*, json: common.Json = False) -> None:
+def plugins(*, json: arguments.Json = False) -> None:
     """List the plugins; one that cannot be loaded is a line that says why."""
     from medbench.cards import KINDS
     from medbench.plugins import load_plugins
@@ -17,8 +17,8 @@ def plugins(*, json: common.Json = False) -> None:
         offers = ", ".join(f"{count} {noun}{'s' if count > 1 else ''}" for noun, count in counts.items() if count)
         rows.append([plugin.name, plugin.version, plugin.module, f"broken: {plugin.error}" if plugin.error else offers])
     if json:
-        common.print_json([dict(zip(heads, row, strict=True)) for row in rows])
+        arguments.print_json([dict(zip(heads, row, strict=True)) for row in rows])
         return
-    from medbench.cli.tables import console, table
+    from medbench.cli.layout import console, table
 
     console().print(table(heads, rows))

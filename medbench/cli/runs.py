@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from medbench.cli import common
+from medbench.cli import arguments
 
 
-def runs(*, runs_dir: common.RunsDir = "runs", json: common.Json = False) -> None:
+def runs(*, runs_dir: arguments.RunsDir = "runs", json: arguments.Json = False) -> None:
     """List the runs that are there, finished or interrupted."""
     from medbench.errors import DataError
     from medbench.report.cells import interval, number
@@ -29,10 +29,10 @@ def runs(*, runs_dir: common.RunsDir = "runs", json: common.Json = False) -> Non
         answered = f"{record.n_predictions - record.n_failed:,}/{record.n_predictions:,}"
         rows.append([name, answered, shown, ", ".join(["finished", *marks])])
     if json:
-        common.print_json([dict(zip(heads, row, strict=True)) for row in rows])
+        arguments.print_json([dict(zip(heads, row, strict=True)) for row in rows])
     elif not rows:
         print(f"no runs in {runs_dir}   (medbench run --task vqa-rad --model majority --data twin)")
     else:
-        from medbench.cli.tables import console, table
+        from medbench.cli.layout import console, table
 
         console().print(table(heads, rows, right=(1,)))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from medbench.cli import common
+from medbench.cli import arguments
 from medbench.errors import UsageError, suggestion
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ def samples(
         bool, typer.Option("--include-data", help="Write texts of data under an agreement into the file, too.")
     ] = False,
     all_: Annotated[bool, typer.Option("--all", help=f"Print all rows, not the first {ON_SCREEN}.")] = False,
-    runs_dir: common.RunsDir = "runs",
-    json: common.Json = False,
+    runs_dir: arguments.RunsDir = "runs",
+    json: arguments.Json = False,
 ) -> None:
     """Show what was asked, answered and expected, sample by sample, with each sample's own scores."""
     from medbench.registry import load_registry
@@ -51,13 +51,13 @@ def samples(
         print(f"{len(flat)} rows written to {csv or parquet}{left_out}")
         return
     if json:
-        common.print_json(rows)
+        arguments.print_json(rows)
         return
     _print(rows if all_ else rows[:ON_SCREEN], len(rows))
 
 
 def _print(rows: list[SampleRow], total: int) -> None:
-    from medbench.cli.tables import console, table
+    from medbench.cli.layout import console, table
 
     conditions = any(row.condition for row in rows)
     heads = ["id", *(["condition"] if conditions else []), "question", "prediction", "reference", "status"]
@@ -87,9 +87,9 @@ def _show(rows: list[SampleRow], name: str, *, json: bool) -> None:
     if not found:
         raise UsageError(f"no sample {name} in this run", hint=suggestion(name, {row.id for row in rows}))
     if json:
-        common.print_json(found)
+        arguments.print_json(found)
         return
-    from medbench.cli.tables import console
+    from medbench.cli.layout import console
 
     out = console()
     for row in found:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from medbench.cli import common
+from medbench.cli import arguments
 
 
 def score(
@@ -19,28 +19,28 @@ def score(
     model: Annotated[
         str, typer.Option("--model", help="A name for what made the predictions; default: the file's.", show_default=False)
     ] = "",
-    data: common.Data = None,
-    split: common.Split = None,
-    variant: common.Variant = None,
-    protocol: common.Protocol = None,
+    data: arguments.Data = None,
+    split: arguments.Split = None,
+    variant: arguments.Variant = None,
+    protocol: arguments.Protocol = None,
     param: Annotated[list[str] | None, typer.Option("--param", help="key=value for the protocol, or reader.key=value.")] = None,
     id_: Annotated[str, typer.Option("--id", help="The samples' other name that the file uses (qid).", show_default=False)] = "",
     columns: Annotated[
         list[str] | None, typer.Option("--columns", help="ours=theirs: id=image,prob:Edema=prob_Edema", show_default=False)
     ] = None,
-    limit: common.Limit = None,
+    limit: arguments.Limit = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Seed of the intervals; default: the run's.", show_default=False)] = None,
-    metric: common.Metric = None,
-    metric_option: common.MetricOption = None,
-    convention: common.Convention = None,
-    by: common.By = None,
-    judge: common.Judge = "",
-    judge_option: common.JudgeOption = None,
-    runs_dir: common.RunsDir = "runs",
-    permission: common.Permission = "",
+    metric: arguments.Metric = None,
+    metric_option: arguments.MetricOption = None,
+    convention: arguments.Convention = None,
+    by: arguments.By = None,
+    judge: arguments.Judge = "",
+    judge_option: arguments.JudgeOption = None,
+    runs_dir: arguments.RunsDir = "runs",
+    permission: arguments.Permission = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be scored and every problem; score nothing.")] = False,
-    json: common.Json = False,
-    quiet: common.Quiet = False,
+    json: arguments.Json = False,
+    quiet: arguments.Quiet = False,
 ) -> None:
     """Score an existing run under other metrics or conventions, or a predictions file; no model is loaded.
 
@@ -62,13 +62,13 @@ def score(
         protocol=protocol,
         params=pairs(param or (), "--param"),
         id=id_,
-        columns=pairs(common.names(columns), "--columns"),
+        columns=pairs(arguments.names(columns), "--columns"),
         limit=limit,
         seed=seed,
-        metrics=common.names(metric),
+        metrics=arguments.names(metric),
         metric_options=pairs(metric_option or (), "--metric-option"),
-        conventions=common.names(convention),
-        by=common.names(by),
+        conventions=arguments.names(convention),
+        by=arguments.names(by),
         judge=judge,
         judge_options=pairs(judge_option or (), "--judge-option"),
         runs_dir=runs_dir,

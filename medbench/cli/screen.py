@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from medbench.cli.common import print_json
+from medbench.cli.arguments import print_json
+from medbench.cli.layout import console
 from medbench.cli.progress import Progressing
-from medbench.cli.tables import console, print_header, print_scores
+from medbench.cli.tables import print_header, print_scores
 from medbench.errors import PlanError, Problem
 from medbench.events import Event, Finished, Note, Planned, Progress, ShardDone
 from medbench.options import RunOptions

@@ -6,14 +6,14 @@ from typing import Annotated, Any
 
 import typer
 
-from medbench.cli import common
+from medbench.cli import arguments
 
 app = typer.Typer(no_args_is_help=True, help="Show all that is known about one task, model, metric or dataset.")
 Name = Annotated[str, typer.Argument(help="Its name, as medbench list prints it.")]
 
 
 @app.command("task")
-def task(name: Name, *, json: common.Json = False) -> None:
+def task(name: Name, *, json: arguments.Json = False) -> None:
     """Show a task: data, protocol, metrics, conventions, published results."""
     from medbench.registry import load_registry
     from medbench.tasks import get_task
@@ -30,7 +30,7 @@ def task(name: Name, *, json: common.Json = False) -> None:
 
 
 @app.command("model")
-def model(name: Name, *, json: common.Json = False) -> None:
+def model(name: Name, *, json: arguments.Json = False) -> None:
     """Show a model: what it can, needs and takes."""
     from medbench.cards import ModelCard
     from medbench.errors import PluginError
@@ -58,7 +58,7 @@ def model(name: Name, *, json: common.Json = False) -> None:
 
 
 @app.command("metric")
-def metric(name: Name, *, json: common.Json = False) -> None:
+def metric(name: Name, *, json: arguments.Json = False) -> None:
     """Show a metric: its scores, units, directions and conventions."""
     from medbench.cards import MetricCard
     from medbench.registry import load_registry
@@ -77,7 +77,7 @@ def metric(name: Name, *, json: common.Json = False) -> None:
 
 
 @app.command("dataset")
-def dataset(name: Name, *, json: common.Json = False) -> None:
+def dataset(name: Name, *, json: arguments.Json = False) -> None:
     """Show a dataset: where to obtain it, on what terms, and what its folder looks like."""
     from medbench.cards import ReaderCard
     from medbench.registry import load_registry
@@ -94,9 +94,9 @@ def dataset(name: Name, *, json: common.Json = False) -> None:
 def _page(value: Any, *, json: bool, hide: tuple[str, ...] = ()) -> None:
     """Print a struct field by field; empty fields and those in `hide` are left out."""
     if json:
-        common.print_json(value)
+        arguments.print_json(value)
         return
-    from medbench.cli.tables import console
+    from medbench.cli.layout import console
 
     out = console()
     for field in value.__struct_fields__:

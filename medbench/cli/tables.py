@@ -1,4 +1,4 @@
-"""Tables of scores on a screen: 80 columns, the same in a log, colour only where words say it already."""
+"""Header, scores and foot of a run on a screen."""
 
 from __future__ import annotations
 
@@ -7,44 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from medbench.cards import MetricCard
+from medbench.cli.layout import console, table
 from medbench.errors import UsageError
 from medbench.events import Planned
 from medbench.record import Contrast, RunRecord, Score
 from medbench.registry import Registry
 from medbench.report import cells
 from medbench.types import as_text
-
-
-def console() -> Any:
-    """Return a console that prints text as it is: nothing a model wrote is taken for markup."""
-    from rich.console import Console
-
-    class Plain(Console):
-        def on_broken_pipe(self) -> None:
-            raise BrokenPipeError  # main knows what to do; rich would exit as if there were a bug
-
-    return Plain(markup=False, highlight=False, emoji=False)
-
-
-def table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = (), whole: Sequence[int] = ()) -> Any:
-    """Return a plain table: no frame, two spaces between columns.
-
-    Args:
-        heads: Headings.
-        rows: Cells, as they are printed.
-        right: Columns set to the right; they hold numbers and are never broken.
-        whole: Further columns that are never broken.
-    """
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    made = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
-    for index, head in enumerate(heads):
-        made.add_column(Text(head), justify="right" if index in right else "left", overflow="fold", no_wrap=index in {*right, *whole})
-    for row in rows:
-        made.add_row(*(Text(cell) for cell in row))
-    return made
 
 
 def print_header(event: Planned) -> None:

@@ -41,14 +41,15 @@ _PLUGINS = {
 }
 """Transfer syntax -> the one decoder that is used, whatever others are installed."""
 
+_EXTRA = "pip install 'medbench[dicom-codecs]'"
 _CODECS = {
-    "1.2.840.10008.1.2.4.51": "JPEG Extended, 12 bits",
-    "1.2.840.10008.1.2.4.57": "JPEG Lossless",
-    "1.2.840.10008.1.2.4.70": "JPEG Lossless",
-    "1.2.840.10008.1.2.4.80": "JPEG-LS",
-    "1.2.840.10008.1.2.4.81": "JPEG-LS",
+    "1.2.840.10008.1.2.4.51": ("JPEG Extended, 12 bits", "pip install pylibjpeg pylibjpeg-libjpeg"),
+    "1.2.840.10008.1.2.4.57": ("JPEG Lossless", _EXTRA),
+    "1.2.840.10008.1.2.4.70": ("JPEG Lossless", _EXTRA),
+    "1.2.840.10008.1.2.4.80": ("JPEG-LS", _EXTRA),
+    "1.2.840.10008.1.2.4.81": ("JPEG-LS", _EXTRA),
 }
-"""Transfer syntaxes that need a codec of their own."""
+"""Transfer syntaxes that need a codec of their own: what they are called, and what brings it."""
 
 
 def decode_dicom(path: str, preset: str, mode: str) -> Pil.Image:
@@ -146,8 +147,8 @@ def _frame(path: str, data: Any) -> Numbers:
         raise
     except Exception as error:  # noqa: BLE001 - on broken bytes, decoders raise whatever they trip over
         if syntax in _CODECS:
-            hint = "pip install 'medbench[dicom-codecs]'"
-            raise InputError(f"{path}: {_CODECS[syntax]} (transfer syntax {syntax}) cannot be decoded here: {hint}") from None
+            name, remedy = _CODECS[syntax]
+            raise InputError(f"{path}: {name} (transfer syntax {syntax}) cannot be decoded here: {remedy}") from None
         raise InputError(f"{path}: its pixels cannot be decoded ({type(error).__name__}, transfer syntax {syntax})") from None
     return frame
 

@@ -99,9 +99,20 @@ def test_one_picture_in_five_encodings_is_one_picture():
     assert all((first == other).all() for other in others)
 
 
-@pytest.mark.parametrize("name", ["MR_small_jpeg_ls_lossless.dcm", "SC_rgb_jpeg_gdcm.dcm", "JPEG-lossy.dcm"])
-def test_codecs_that_are_not_there_are_named_with_the_extra(name):
-    with pytest.raises(InputError, match=rf"{name}: JPEG.* cannot be decoded here: pip install 'medbench\[dicom-codecs\]'"):
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [
+        ("MR_small_jpeg_ls_lossless.dcm", r"JPEG-LS .*: pip install 'medbench\[dicom-codecs\]'"),
+        ("SC_rgb_jpeg_gdcm.dcm", r"JPEG Lossless .*: pip install 'medbench\[dicom-codecs\]'"),
+        ("JPEG-lossy.dcm", "JPEG Extended, 12 bits .*: pip install pylibjpeg pylibjpeg-libjpeg"),
+    ],
+)
+def test_codecs_that_are_not_there_are_named_with_their_remedy(name, remedy, monkeypatch):
+    def no_codec(*_, **__):
+        raise RuntimeError("Unable to decompress: no plugin")
+
+    monkeypatch.setattr("pydicom.pixels.utils.pixel_array", no_codec)
+    with pytest.raises(InputError, match=rf"{name}: {remedy}"):
         grey(BUNDLED / name)
 
 

@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
-from medbench.builtin.datasets.cards import captions, chest, classification, colonoscopy, custom, reports, vqa
+from medbench.builtin.datasets.cards import captions, chest, classification, colonoscopy, custom, dermatology, reports, vqa
 
-CARDS = (*captions.CARDS, *chest.CARDS, *classification.CARDS, *colonoscopy.CARDS, *custom.CARDS, *reports.CARDS, *vqa.CARDS)
+CARDS = (
+    *captions.CARDS,
+    *chest.CARDS,
+    *classification.CARDS,
+    *colonoscopy.CARDS,
+    *custom.CARDS,
+    *dermatology.CARDS,
+    *reports.CARDS,
+    *vqa.CARDS,
+)

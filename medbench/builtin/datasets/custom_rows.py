@@ -18,7 +18,7 @@ Row = tuple[str, dict[str, Any]]
 
 SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".jsonl", ".json")
 
-MAX_COCO = 256 << 20
+MAX_COCO = 128 << 20
 """Largest COCO file in bytes: it is read whole, since its captions may stand before its images."""
 
 QUESTION, ANSWER = "question", "answer"

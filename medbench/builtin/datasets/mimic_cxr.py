@@ -21,6 +21,7 @@ from medbench.builtin.datasets.mimic_packagings import (
 )  # fmt: skip
 from medbench.builtin.datasets.mimic_sections import section
 from medbench.builtin.datasets.mimic_studies import PACKAGE, Studies, Study, frontal_share, read_studies
+from medbench.builtin.datasets.novelty import copied_remark, with_novelty
 from medbench.builtin.datasets.tables import header_of, read_table, refuse
 from medbench.builtin.twins.marker import read_marker, require_whole, shortfalls
 from medbench.errors import Problem
@@ -33,9 +34,10 @@ OPTIONS = {
     "views": ("frontal", "all"),
     "pixels": ("auto", "jpg", "dicom"),
     "method": METHODS,
+    "novelty": ("off", "on"),
     **POLICIES,
 }
-"""Reader parameters and their values, the default first."""
+"""Reader parameters and their values, the default first. `novelty` reads all reports of train too, which takes a minute."""
 
 _SPLITS: tuple[Split, ...] = ("train", "val", "test")
 _TABLES = {"chexpert": parts.CHEXPERT, "negbio": parts.NEGBIO, "radiologist": parts.RADIOLOGIST}
@@ -66,26 +68,17 @@ class MimicCxr:
         variant = require_variant(DATASET, params, VARIANTS)
         require_split(DATASET, split, _SPLITS)
         options = require_options(DATASET, params, OPTIONS)
-        base = parts.picture_base(root, options["pixels"])
-        if variant in ("r2gen", "llavarad") and read_marker(root):
-            require_whole(root, read_studies(root, split).pictures)
-        if variant == "r2gen":
-            yield from r2gen_samples(root, split, base)
-        elif variant == "llavarad":
-            yield from llavarad_samples(root, split, base, options["method"])
-        else:
-            studies = read_studies(root, split)
-            require_whole(root, studies.pictures)
-            if variant == "frontal":
-                yield from _reported(root, studies, split, base, options)
-            else:
-                yield from _labelled(root, studies, split, base, options, _TABLES[variant])
+        samples = _samples(root, split, variant, options)
+        if options["novelty"] == "on" and split != "train" and variant not in _TABLES:
+            train = {text.strip() for sample in _samples(root, "train", variant, options) for text in sample.references}
+            samples = with_novelty(samples, train)
+        yield from samples
 
     def remarks(self, root: Path, samples: Sequence[Sample], params: Mapping[str, Any]) -> list[str]:
         """Return who is left out and why, and what repeats among the samples."""
         variant = require_variant(DATASET, params, VARIANTS)
         options = require_options(DATASET, params, OPTIONS)
-        found = [*_repeats(samples), *masked(samples)]
+        found = [*copied_remark(samples), *_repeats(samples), *masked(samples)]
         if variant in ("r2gen", "llavarad") or not samples:
             return [*_shared_studies(samples), *found]
         studies = read_studies(root, samples[0].split)
@@ -102,6 +95,22 @@ class MimicCxr:
         from medbench.builtin.twins.mimic_cxr import write  # noqa: PLC0415 - numpy and Pillow, which reading does without
 
         write(root, seed, size)
+
+
+def _samples(root: Path, split: str, variant: str, options: Mapping[str, str]) -> Iterator[Sample]:
+    base = parts.picture_base(root, options["pixels"])
+    if variant in ("r2gen", "llavarad"):
+        if read_marker(root):
+            require_whole(root, read_studies(root, split).pictures)
+        made = r2gen_samples(root, split, base) if variant == "r2gen" else llavarad_samples(root, split, base, options["method"])
+        yield from made
+        return
+    studies = read_studies(root, split)
+    require_whole(root, studies.pictures)
+    if variant == "frontal":
+        yield from _reported(root, studies, split, base, options)
+    else:
+        yield from _labelled(root, studies, split, base, options, _TABLES[variant])
 
 
 def _missing(root: Path, variant: str) -> list[Problem]:

@@ -29,13 +29,17 @@ def film_with_boxes(chest: Chest, size: int, names: Names, *, boxed: bool = True
     if not boxed:
         return film, ()
     shown = [label for label in ("opacity", "nodule") if getattr(chest, label)]
-    found = [box_between(film, replace(chest, **{label: None}), names, label) for label in shown]
+    found = [box_between(film, chest, replace(chest, **{label: None}), names, label) for label in shown]
     return film, tuple(box for box in found if box)
 
 
-def box_between(film: NDArray[np.uint8], without: Chest, names: Names, label: str) -> Box | None:
-    """Return the box around what the same film would not show for `without`; None: nothing visible."""
-    return _around(film, _draw(without, film.shape[0], names), label)
+def box_between(film: NDArray[np.uint8], chest: Chest, without: Chest, names: Names, label: str) -> Box | None:
+    """Return the box around what `film`, which shows `chest`, would not show for `without`; None: nothing visible."""
+    size = film.shape[0]
+    if chest.nodule and chest.opacity != without.opacity:
+        # a nodule draws on the random numbers after an opacity, and would move with it
+        film, without = _draw(replace(chest, nodule=None), size, names), replace(without, nodule=None)
+    return _around(film, _draw(without, size, names), label)
 
 
 def _draw(chest: Chest, size: int, names: Names) -> NDArray[np.uint8]:

@@ -69,7 +69,7 @@ def _film(folder: Path, seed: int, number: int, split: str) -> Iterator[tuple[An
     write_grey_jpeg(folder / JPG / path, pixels)
     sayings = _sayings(chest, rng)
     for saying in sayings[:1] if number % 4 else sayings:
-        boxes = [box for without in saying.without if (box := box_between(pixels, without, names, saying.category))]
+        boxes = [box for without in saying.without if (box := box_between(pixels, chest, without, names, saying.category))]
         yield from (_row(saying, box, path, dicom, split) for box in boxes)
 
 

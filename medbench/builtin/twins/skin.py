@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from medbench.builtin.twins.canvas import Canvas, Points
 from medbench.builtin.twins.paint import Colour, Painting
-from medbench.types import Struct
 
 Condition = Literal["psoriasis", "tinea corporis", "vitiligo", "melanocytic nevus", "urticaria", "herpes zoster"]
 

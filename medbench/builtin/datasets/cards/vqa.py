@@ -40,4 +40,20 @@ CARDS = (
         "question answering. ISBI 2021, 1650-1654. doi:10.1109/ISBI48211.2021.9434010",
         source="arXiv 2102.09542",
     ),
+    ReaderCard(
+        name="pathvqa",
+        load="medbench.builtin.datasets.pathvqa:PathVqa",
+        title="PathVQA: 32,799 questions about 4,998 pathology images of textbooks",
+        access="click-through",
+        licence="MIT for the questions; the images stay with their publishers",
+        obtain="github.com/UCSD-AI4H/PathVQA (pvqa/), or Hugging Face flaviagiammarino/path-vqa (parquet)",
+        terms="the images may not be handed on",
+        group="image",
+        expects=("pvqa/qas/<split>/<split>_qa.pkl", "pvqa/images/{train,val,test}/*.jpg", "or, variant parquet: data/<split>-*.parquet"),
+        splits=("train", "val", "test"),
+        variants=("original", "parquet"),
+        citation="He X, Zhang Y, Mou L, Xing E, Xie P. PathVQA: 30000+ questions for medical visual question answering. "
+        "arXiv 2003.10286 (2020)",
+        source="arXiv 2003.10286",
+    ),
 )
