@@ -94,15 +94,15 @@ class FileDigests:
         """Return digest and fault of a file, or of a picture in a container; what cannot be read has a fault and no digest."""
         return self._without_reading(str(path)) or self._read(path)
 
-    def look_all(self, paths: Iterable[Path]) -> list[FileFacts]:
-        """Return the facts of many files, in order; reading and hashing overlap."""
+    def look_all(self, names: Iterable[str]) -> list[FileFacts]:
+        """Return the facts of many files, in order; reading and hashing overlap. Names, since making a path takes longer than a look."""
         facts: list[FileFacts] = []
-        remaining = iter(paths)
+        remaining = iter(names)
         with ThreadPoolExecutor(max_workers=4) as pool:
             while batch := list(islice(remaining, _BATCH)):
                 # only files that must be read are worth a thread: the rest would spend their time handing the lock around
-                found = [self._without_reading(str(path)) for path in batch]
-                read = pool.map(self._read, (path for path, known in zip(batch, found, strict=True) if known is None))
+                found = [self._without_reading(name) for name in batch]
+                read = pool.map(self._read, (Path(name) for name, known in zip(batch, found, strict=True) if known is None))
                 facts += [known or next(read) for known in found]
         return facts
 

@@ -106,7 +106,7 @@ def _fill_in_digests(samples: list[Sample], root: Path, digests: FileDigests, pr
         if path.startswith("/") or (".." in path and ".." in PurePosixPath(path).parts):
             raise DataError(f"{root}: the image path {path!r} leaves the data folder", hint="mend that entry of the annotation")
     base = root.resolve()
-    facts = dict(zip(paths, digests.look_all(base / path for path in paths), strict=True))
+    facts = dict(zip(paths, digests.look_all(f"{base}/{path}" for path in paths), strict=True))
     digests.save()
     made: dict[Image, Image] = {}
 

@@ -178,7 +178,10 @@ class Pipeline:
             stated = {"manifest": train.manifest, "n": len(train.samples), **msgspec.to_builtins(dict(facts))}
             write_whole(done, msgspec.json.encode(stated, order="deterministic"))
             yield Progress(stage="fit", done=1, total=1)
-        return {**options, "weights": str(folder.fitted)}, msgspec.json.decode(done.read_bytes())
+        learnt = msgspec.json.decode(done.read_bytes())
+        if learnt.get("n_left_out"):
+            yield Note(text=f"{learnt['n_left_out']} of {learnt['n']} train samples could not be learnt from (a broken image, no answer)")
+        return {**options, "weights": str(folder.fitted)}, learnt
 
     def _predict(self, samples: Sequence[Sample], outputs: Outputs, images: str) -> Iterator[Prediction]:
         extra = {} if images == "true" else {"images": images}

@@ -131,7 +131,7 @@ def all_runs(runs_dir: Path) -> list[RunFolder]:
 
 
 def find_run(name: str, runs_dir: Path) -> RunFolder:
-    """Return the run of that folder, record file, fingerprint (or its beginning), or `task/model`.
+    """Return the run of that folder, record file, fingerprint (or its beginning), `task/model` or `task/model/fingerprint`.
 
     Raises:
         UsageError: there is none, or more than one.
@@ -141,12 +141,17 @@ def find_run(name: str, runs_dir: Path) -> RunFolder:
         path = path.parent
     if (path / "plan.json").is_file() or (path / "run.json").is_file():
         return RunFolder(path)
-    runs = all_runs(runs_dir)
-    found = [run for run in runs if run.path.name.startswith(name) or run.path.parent.relative_to(runs_dir).as_posix() == name]
+    runs = {run.path.relative_to(runs_dir).as_posix(): run for run in all_runs(runs_dir)}
+    found = [shown for shown in runs if _is_meant(name, *shown.rsplit("/", 1))]
     if len(found) == 1:
-        return found[0]
+        return runs[found[0]]
     if found:
-        listed = ", ".join(run.path.relative_to(runs_dir).as_posix() for run in found)
-        raise UsageError(f"{len(found)} runs are meant by {name}", hint=f"name one: {listed}")
-    known = [run.path.name for run in runs]
+        raise UsageError(f"{len(found)} runs are meant by {name}", hint=f"name one: {', '.join(found)}")
+    known = [shown.rpartition("/")[2] for shown in runs]
     raise UsageError(f"no run named {name} in {runs_dir}", hint=f"{suggestion(name, known)}   (medbench runs)")
+
+
+def _is_meant(name: str, system: str, fingerprint: str) -> bool:
+    """Say whether a run of `task/model` with that fingerprint is what somebody typed."""
+    typed, _, beginning = name.rpartition("/")
+    return name == system or (typed in {"", system} and bool(beginning) and fingerprint.startswith(beginning))

@@ -53,12 +53,16 @@ def samples(
     if json:
         arguments.print_json(rows)
         return
-    _print(rows if all_ else rows[:ON_SCREEN], len(rows))
+    _print(rows if all_ else rows[:ON_SCREEN], len(rows), failed=failed)
 
 
-def _print(rows: list[SampleRow], total: int) -> None:
+def _print(rows: list[SampleRow], total: int, *, failed: bool) -> None:
     from medbench.cli.layout import console, table
 
+    if failed:
+        console().print(table(["id", "condition", "status", "why"], [[r.id, r.condition, r.status, r.error] for r in rows], whole=(0,)))
+        _say_more(len(rows), total)
+        return
     conditions = any(row.condition for row in rows)
     heads = ["id", *(["condition"] if conditions else []), "question", "prediction", "reference", "status"]
     lines = [
@@ -73,8 +77,12 @@ def _print(rows: list[SampleRow], total: int) -> None:
         for row in rows
     ]
     console().print(table(heads, lines))
-    if len(rows) < total:
-        print(f"{len(rows)} of {total} rows; --all prints all, --csv FILE writes them, --show ID shows one whole")
+    _say_more(len(rows), total)
+
+
+def _say_more(shown: int, total: int) -> None:
+    if shown < total:
+        print(f"{shown} of {total} rows; --all prints all, --csv FILE writes them, --show ID shows one whole")
 
 
 def _short(text: str, width: int) -> str:

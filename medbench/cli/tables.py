@@ -77,9 +77,9 @@ def _print_block(out: Any, name: str, rows: Sequence[Sequence[str]], scores: Seq
     """Print one table of scores, and what its marks mean."""
     print()
     out.print(table([name, "value", "95 % interval", "scored", "empty %"], rows, right=(1, 3, 4), whole=(2,)))
-    for note in dict.fromkeys(cells.failure_note(score) for score in scores):
-        if note:
-            out.print(note, soft_wrap=True)
+    note = next((note for score in scores if (note := cells.failure_note(score))), "")
+    if note:
+        out.print(note, soft_wrap=True)
 
 
 def _primary(score: Score, registry: Registry) -> bool:

@@ -77,12 +77,12 @@ def conventions(convention: dict[str, str]) -> str:
 
 
 def failure_note(score: Score) -> str:
-    """Say in words what a marked value leaves out; empty when it leaves out nothing."""
+    """Say in words what a marked value leaves out, and what it would be with that; empty when it leaves out nothing."""
     if score.coverage >= 1.0:
         return ""
     parts = []
     if score.n_failed:
-        worst = f" (worst case {number(score.worst_case, score.unit)})" if score.worst_case is not None else ""
+        worst = f" ({score.name} would be {number(score.worst_case, score.unit)} at worst)" if score.worst_case is not None else ""
         parts.append(f"{score.n_failed:,} failed{worst}")
     if score.n_unscored:
         parts.append(f"{score.n_unscored:,} unscored")

@@ -42,7 +42,7 @@ def test_a_value_is_marked_where_samples_are_missing(given, value, coverage):
 
 def test_the_mark_is_explained_with_the_worst_case():
     assert cells.failure_note(_score()) == ""
-    assert cells.failure_note(_score(n_failed=2, worst_case=0.41)) == "* 2 failed (worst case 41.0), not in the value"
+    assert cells.failure_note(_score(n_failed=2, worst_case=0.41)) == "* 2 failed (overall would be 41.0 at worst), not in the value"
     assert cells.failure_note(_score(n_failed=1, n_unscored=3)) == "* 1 failed and 3 unscored, not in the value"
 
 
