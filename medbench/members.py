@@ -18,8 +18,8 @@ from medbench.errors import InputError
 if TYPE_CHECKING:
     from PIL import Image as Pil
 
-MAX_BYTES = 512 << 20
-"""Largest array or block of rows that is unpacked: MedMNIST at 224 pixels and 5,000 pictures needs half of it."""
+MAX_BYTES = 384 << 20
+"""Largest array or block of rows that is unpacked, and most that is kept: PneumoniaMNIST at 224 pixels needs 236 million."""
 
 FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "GIF", "WEBP")
 """What a cell of a parquet file may hold."""
@@ -74,24 +74,25 @@ def open_picture(path: str) -> Pil.Image:
 
 
 class _Recent:
-    """The last few things unpacked; threads that want the same one wait for it instead of unpacking it again."""
+    """What was unpacked lately, up to a number of bytes; threads that want the same thing wait for one to unpack it."""
 
-    def __init__(self, capacity: int) -> None:
-        self._capacity = capacity
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
         self._lock = threading.Lock()
         self._kept: OrderedDict[Any, Any] = OrderedDict()
 
     def get(self, key: Any, make: Callable[[], Any]) -> Any:
         with self._lock:
             if key not in self._kept:
-                while len(self._kept) >= self._capacity:
+                made = make()
+                while self._kept and made.nbytes + sum(kept.nbytes for kept in self._kept.values()) > self._limit:
                     self._kept.popitem(last=False)
-                self._kept[key] = make()
+                self._kept[key] = made
             self._kept.move_to_end(key)
             return self._kept[key]
 
 
-_recent = _Recent(1)
+_recent = _Recent(MAX_BYTES)
 
 
 def _stamp(file: Path) -> tuple[str, int, int]:

@@ -45,9 +45,14 @@ def resample(targets: Sequence[Target], names: Sequence[str], seed: int) -> None
         return
     widest = max(len(target.rows) for target in weighted)
     block = max(1, min(RESAMPLES, BLOCK_CELLS // max(1, widest, len(names))))
+    alike: dict[bytes, list[Target]] = {}
+    for target in weighted:
+        alike.setdefault(target.groups.tobytes(), []).append(target)
     for counts in draws(len(names), RESAMPLES, seed, block):
-        for target in weighted:
-            target.resample(counts)
+        for same in alike.values():
+            weights = counts[:, same[0].groups]
+            for target in same:
+                target.resample(weights)
 
 
 class Target:
@@ -58,7 +63,8 @@ class Target:
         self.subgroup = subgroup
         self.rows = answered
         self._all = all_rows
-        self._index = group_index([one.samples[i].group for i in answered], names)
+        self.groups = group_index([one.samples[i].group for i in answered], names)
+        """Where each row's group stands among the names."""
         self._taken = take(one.rows, answered)
         self.point = one.metric.reduce(self._taken, np.ones((1, len(answered)))) if len(answered) else {}
         self._replicates: dict[str, list[Array]] = {name: [] for name in self.point}
@@ -68,9 +74,9 @@ class Target:
         """Whether the metric takes weights, and there is something to weight."""
         return self.one.plan.card.weighted and len(self.rows) > 0
 
-    def resample(self, counts: Array) -> None:
-        """Reduce under one block of group counts."""
-        for name, (values, _) in self.one.metric.reduce(self._taken, counts[:, self._index]).items():
+    def resample(self, weights: Array) -> None:
+        """Reduce under one block of weights of the rows, (resamples, rows)."""
+        for name, (values, _) in self.one.metric.reduce(self._taken, weights).items():
             if name in self._replicates:
                 self._replicates[name].append(np.asarray(values))
 

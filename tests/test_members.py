@@ -10,7 +10,7 @@ from PIL import Image as Pil
 from medbench.errors import InputError
 from medbench.files import FileDigests
 from medbench.images import decode
-from medbench.members import array_shape, container_of, member_path, read_array
+from medbench.members import _Recent, array_shape, container_of, member_path, read_array
 from medbench.types import Image
 
 
@@ -100,3 +100,15 @@ def test_pictures_of_a_parquet_file_are_decoded(tmp_path):
     assert "cannot be unpacked" in refused(path, "none", 0)
     path.write_bytes(path.read_bytes()[:-20])
     assert "cannot be unpacked" in refused(path, "image", 0)
+
+
+def test_what_was_unpacked_is_kept_as_long_as_there_is_room():
+    made = []
+
+    def take(recent, name, size):
+        return recent.get(name, lambda: made.append(name) or np.zeros(size, dtype=np.uint8))
+
+    recent = _Recent(100)
+    for name, size in (("a", 40), ("b", 40), ("a", 40), ("c", 40), ("a", 40), ("b", 40), ("large", 300), ("large", 300)):
+        assert len(take(recent, name, size)) == size
+    assert made == ["a", "b", "c", "b", "large"]

@@ -109,16 +109,16 @@ class TestFinding:
 @pytest.mark.parametrize("name", ["t/m", "t/m/abc", "t/m/abcdef", "abc", "abcdef"])
 def test_a_run_is_found_by_all_that_screens_show(tmp_path, name):
     for system, fingerprint in (("t/m", "abcdef"), ("t/other", "123456")):
-        folder = tmp_path / system / fingerprint
+        folder = tmp_path / "r" / system / fingerprint
         folder.mkdir(parents=True)
         (folder / "plan.json").write_text("{}")
-    assert find_run(name, tmp_path).path == tmp_path / "t/m/abcdef"
+    assert find_run(name, tmp_path / "r").path == tmp_path / "r/t/m/abcdef"
 
 
 @pytest.mark.parametrize("name", ["t", "t/", "t/m/", "m/abc", "x/m/abc", "zzz"])
 def test_half_a_name_is_no_name(tmp_path, name):
-    folder = tmp_path / "t/m/abcdef"
+    folder = tmp_path / "r/t/m/abcdef"
     folder.mkdir(parents=True)
     (folder / "plan.json").write_text("{}")
     with pytest.raises(UsageError, match="no run named"):
-        find_run(name, tmp_path)
+        find_run(name, tmp_path / "r")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from typing import Any
 
@@ -36,3 +37,12 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequenc
     for row in rows:
         made.add_row(*(Text(cell) for cell in row))
     return made
+
+
+def print_list(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print one line per row: columns as wide as they need be, the last one cut at the edge (80 in a pipe; COLUMNS says otherwise)."""
+    widths = [max(len(row[index]) for row in [heads, *rows]) for index in range(len(heads) - 1)]
+    edge = shutil.get_terminal_size().columns
+    for row in [heads, *rows]:
+        line = "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]).rstrip()
+        print(f"{line[: edge - 1]}…" if len(line) > edge else line)

@@ -8,17 +8,21 @@ import typer
 
 from medbench.cli import arguments
 
+IN_JSON_ALONE = ("licence", "conventions", "protocols")
+"""What would leave no room for the title on a screen; `medbench show` has it."""
+
 app = typer.Typer(no_args_is_help=True, help="List tasks, models, metrics or datasets.")
 
 
 def _print(heads: list[str], rows: list[list[str]], *, json: bool) -> None:
-    """Print rows as a table, or as JSON objects."""
+    """Print a line per row, or all of them as JSON objects."""
     if json:
         arguments.print_json([dict(zip(heads, row, strict=True)) for row in rows])
         return
-    from medbench.cli.layout import console, table
+    from medbench.cli.layout import print_list
 
-    console().print(table(heads, rows))
+    shown = [index for index, head in enumerate(heads) if head not in IN_JSON_ALONE]
+    print_list([heads[index] for index in shown], [[row[index] for index in shown] for row in rows])
 
 
 @app.command("tasks")
@@ -35,10 +39,10 @@ def tasks(*, json: arguments.Json = False) -> None:
             try:
                 task = read_task(path)
             except UsageError as error:
-                rows.append([shown, "", "", f"broken: {error.message}"])
+                rows.append([shown, "", "", "", f"broken: {error.message}"])
                 continue
-            rows.append([shown, task.dataset, " ".join(task.protocol), task.title])
-    _print(["task", "dataset", "protocol", "title"], rows, json=json)
+            rows.append([shown, task.dataset, task.protocol[0], " ".join(task.protocol), task.title])
+    _print(["task", "dataset", "protocol", "protocols", "title"], rows, json=json)
 
 
 @app.command("models")

@@ -67,7 +67,8 @@ class CheXpert:
         path = _table(root, split)
         if path is None:
             raise DataError(f"{root}: no {TABLES[split][0]}", hint=f"expected it here or in {ARCHIVES[0]}/")
-        require_whole(root, _counts(root))
+        if read_marker(root):
+            require_whole(root, _counts(root))
         folder = path.parent.relative_to(root).as_posix()
         base = "" if folder == "." else f"{folder}/"
         for views in _studies(path, _views(path, options)):

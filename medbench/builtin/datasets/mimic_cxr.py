@@ -155,7 +155,7 @@ def _labels(path: Path, wanted: set[str], options: Mapping[str, str]) -> dict[st
     columns = ["study_id", *(theirs.get(name, name) for name in LABELS)]
     for line, (study, *fields) in read_table(path, columns):
         if study not in wanted:
-            continue
+            continue  # its row is another split's to check
         if study in found:
             refuse(path, line, f"the study {study} is there twice")
         found[study] = make(path, line, tuple(fields))

@@ -16,6 +16,7 @@ PACKAGE = "MIMIC-CXR-JPG"
 FRONTAL = ("PA", "AP")
 LATERAL = ("LATERAL", "LL")
 _RANK = {"PA": 0, "AP": 1, "LATERAL": 2, "LL": 3}
+_ROLES = {**dict.fromkeys(FRONTAL, "image"), **dict.fromkeys(LATERAL, "lateral")}
 
 
 class View(msgspec.Struct, frozen=True, gc=False, array_like=True, order=True):
@@ -28,7 +29,7 @@ class View(msgspec.Struct, frozen=True, gc=False, array_like=True, order=True):
     @property
     def role(self) -> str:
         """What the picture is for a request."""
-        return "image" if self.position in FRONTAL else "lateral" if self.position in LATERAL else "other"
+        return _ROLES.get(self.position, "other")
 
 
 class Study(msgspec.Struct, frozen=True):
@@ -63,11 +64,14 @@ def read_studies(root: Path, split: str) -> Studies:
     owners, counts = _owners(require_part(root, SPLIT, PACKAGE), split)
     views, taken = _views(require_part(root, METADATA, PACKAGE), owners)
     by_study: dict[str, list[View]] = {}
-    subjects: dict[str, str] = {}
-    for dicom, (subject, study) in owners.items():
+    for dicom, (_, study) in owners.items():
         position = views.get(dicom, "")
-        by_study.setdefault(study, []).append(View(_RANK.get(position, 4), dicom, position))
-        subjects[study] = subject
+        view = View(_RANK.get(position, 4), dicom, position)
+        if study in by_study:
+            by_study[study].append(view)
+        else:
+            by_study[study] = [view]
+    subjects = {study: subject for subject, study in owners.values()}
     found = [Study(subjects[number], number, sorted(by_study[number]), taken.get(number, "")) for number in sorted(by_study)]
     return Studies(found, counts)
 

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from medbench.builtin.datasets.layout import absent, require_options, require_split
-from medbench.builtin.datasets.mimic_layout import picture_base
+from medbench.builtin.datasets.mimic_layout import SPLIT, find_part, picture_base
 from medbench.builtin.datasets.strict import inner_path
 from medbench.builtin.datasets.tables import find_table, number, read_table, refuse, split_value
 from medbench.builtin.twins.marker import read_marker, require_whole, shortfalls
@@ -69,11 +69,10 @@ class MsCxr:
         base = picture_base(root, "jpg")[0]
         yield from (_sample(phrase, base) for phrase in phrases if phrase.split == split)
 
-    def remarks(self, root: Path, samples: Sequence[Sample], params: Mapping[str, Any]) -> list[str]:  # noqa: ARG002 - only the samples
-        """Return how often a phrase has several boxes, and that the pictures are MIMIC-CXR's."""
+    def remarks(self, root: Path, samples: Sequence[Sample], params: Mapping[str, Any]) -> list[str]:  # noqa: ARG002 - it has none
+        """Return how many phrases stand on pictures of MIMIC-CXR's train split, and how many have several boxes."""
         several = sum(len(sample.boxes) > 1 for sample in samples)
-        patients = len({sample.group for sample in samples})
-        found = [f"{len(samples):,} phrases of {patients:,} patients, whose pictures are MIMIC-CXR's: most are in its train split"]
+        found = [*_in_train(root, samples)]
         if several:
             found.append(f"{several:,} of the {len(samples):,} phrases have more than one box: all of them together are the answer")
         return found
@@ -83,6 +82,18 @@ class MsCxr:
         from medbench.builtin.twins.ms_cxr import write  # noqa: PLC0415 - numpy and Pillow, which reading does without
 
         write(root, seed, size)
+
+
+def _in_train(root: Path, samples: Sequence[Sample]) -> Iterator[str]:
+    """Yield how many samples MIMIC-CXR trains on, counted where its table of splits is at hand."""
+    path = find_part(root, SPLIT)
+    if path is None:
+        yield f"{len(samples):,} phrases on pictures of MIMIC-CXR: a model trained on its train split may have seen them with their reports"
+        return
+    train = {dicom for line, (dicom, split) in read_table(path, ("dicom_id", "split")) if split_value(path, line, split) == "train"}
+    seen = sum(sample.id.partition(":")[0] in train for sample in samples)
+    if seen:
+        yield f"{seen:,} of the {len(samples):,} phrases stand on pictures of MIMIC-CXR's train split"
 
 
 def _table(root: Path) -> Path | None:

@@ -59,7 +59,8 @@ class NihCxr14:
         if variant == "subset":
             yield from _subset(root, folders) if split == "test" else ()
             return
-        require_whole(root, _counts(root))
+        if read_marker(root):
+            require_whole(root, _counts(root))
         wanted, boxes, seen = _listed(root, split), _boxes(root), set[str]()
         path = _entries(root)
         columns = ("Image Index", "Finding Labels", "Follow-up #", "Patient ID", "Patient Age", "View Position")

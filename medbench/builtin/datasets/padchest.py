@@ -77,7 +77,8 @@ class PadChest:
         """
         require_split(DATASET, split, _SPLITS)
         options = require_options(DATASET, params, OPTIONS)
-        require_whole(root, _counts(root) if read_marker(root) else {})
+        if read_marker(root):
+            require_whole(root, _counts(root))
         path, flat = _table(root), _flat_folder(root)
         seen: set[str] = set()
         for line, values in _rows(path):

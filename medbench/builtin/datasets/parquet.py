@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from medbench.errors import DataError
-from medbench.members import PARQUET
+from medbench.members import MAX_BYTES, PARQUET
 
 BATCH = 256
 """Rows that are in memory at a time: with pictures of a megabyte each, a quarter of a gigabyte."""
@@ -30,6 +30,7 @@ def parquet_rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, tupl
             missing = [name for name in columns if name not in held]
             if missing:
                 raise DataError(f"{path}: no column {missing[0]!r}; there are {', '.join(held)}", hint="is this the right file?")
+            _require_bounded(path, opened, columns)
             number = 0
             for batch in opened.iter_batches(batch_size=BATCH, columns=list(columns)):
                 for row in zip(*(batch.column(name).to_pylist() for name in columns), strict=True):
@@ -37,6 +38,17 @@ def parquet_rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, tupl
                     number += 1
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{path}: cannot be read as parquet ({error})", hint="is the download complete?") from error
+
+
+def _require_bounded(path: Path, opened: Any, columns: Sequence[str]) -> None:
+    """Refuse a file that says of itself that a part of it would not fit into memory."""
+    for group in range(opened.num_row_groups):
+        facts = opened.metadata.row_group(group)
+        chunks = (facts.column(at) for at in range(facts.num_columns))
+        size = sum(chunk.total_uncompressed_size for chunk in chunks if chunk.path_in_schema.partition(".")[0] in columns)
+        if size > MAX_BYTES:
+            fault = f"row group {group} unpacks to {size:,} bytes, more than {MAX_BYTES:,}"
+            raise DataError(f"{path}: {fault}", hint="write it again with smaller row groups")
 
 
 def text_cell(path: Path, row: int, name: str, value: Any) -> str:

@@ -7,6 +7,7 @@ import gzip
 import io
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
 from operator import itemgetter
 from pathlib import Path
 from typing import IO, NoReturn
@@ -21,6 +22,8 @@ MAX_LINE = 1 << 20
 """Longest line of a table in bytes."""
 
 _BLOCK = 1 << 18
+_ROWS = 64
+"""Rows that are looked at together: most are as the header says, and then cost no more than the parser itself."""
 
 SPLITS: dict[str, Split] = {
     "train": "train", "training": "train",
@@ -32,6 +35,8 @@ SPLITS: dict[str, Split] = {
 _LABELS: Mapping[str, float | None] = {
     "1.0": 1.0, "1": 1.0, "0.0": 0.0, "0": 0.0, "-1.0": -1.0, "-1": -1.0, "-0.0": 0.0, "": None,
 }  # fmt: skip
+
+_Pick = Callable[[list[str]], tuple[str, ...]]
 
 Line = tuple[int, tuple[str, ...]]
 """The line on which a row ends, counted from 1 with the header, and the values of the columns asked for."""
@@ -66,21 +71,27 @@ def read_table(
     places = _places(path, header, columns, optional)
     pick = _picker(places)
     width = len(header)
-    least = max((place for place in places if place < width), default=-1) + 1
-    padded = width in places
+    last = reader.line_num
     try:
-        for row in reader:
-            if len(row) != width:
-                if not row:
-                    continue
-                if not ragged or len(row) < least:
-                    _refuse(path, reader.line_num, f"{len(row)} fields, the header has {width}", "is the download complete?")
-                row = [*row[:width], *[""] * (width - len(row))]  # noqa: PLW2901 - the row in the header's width
-            if padded:
-                row.append("")
-            yield reader.line_num, pick(row)
+        while rows := list(islice(reader, _ROWS)):
+            first, last = last + 1, reader.line_num
+            if last - first + 1 == len(rows) and max(places) < width and set(map(len, rows)) == {width}:
+                yield from zip(range(first, last + 1), map(pick, rows), strict=True)
+            else:
+                yield from _odd_rows(path, first, rows, width, max((p for p in places if p < width), default=-1) if ragged else None, pick)
     except csv.Error as error:
         _refuse(path, reader.line_num, str(error), "is the download complete?")
+
+
+def _odd_rows(path: Path, line: int, rows: list[list[str]], width: int, needed: int | None, pick: _Pick) -> Iterator[Line]:
+    """Yield rows among which some are blank, span lines, or lack an optional column; `needed`: the last field that a ragged one must have."""
+    for row in rows:
+        line += sum(field.count("\n") for field in row)  # noqa: PLW2901 - the line on which the row ends
+        if row:
+            if len(row) != width and (needed is None or len(row) <= needed):
+                _refuse(path, line, f"{len(row)} fields, the header has {width}", "is the download complete?")
+            yield line, pick([*row[:width], *[""] * (width + 1 - len(row))])
+        line += 1
 
 
 def header_of(path: Path, delimiter: str = ",") -> list[str]:
@@ -177,7 +188,7 @@ def _places(path: Path, header: list[str], columns: Sequence[str], optional: Seq
     return [header.index(name) if name in header else len(header) for name in (*columns, *optional)]
 
 
-def _picker(places: list[int]) -> Callable[[list[str]], tuple[str, ...]]:
+def _picker(places: list[int]) -> _Pick:
     """Return what takes the places from a row; `itemgetter` gives a tuple for two or more only."""
     if len(places) > 1:
         return itemgetter(*places)

@@ -20,12 +20,12 @@ FIRST_PATIENT = 90001
 """Above every real patient; the last ones are below 65300."""
 
 FOLDER = ARCHIVES[0]
-OWN = rf"{FOLDER}/((train|valid)\.csv|(train|valid)/patient9\d{{4}}/study\d/view\d_(frontal|lateral)\.jpg)"
+OWN = rf"{FOLDER}/((train|valid|test_labels)\.csv|(train|valid|test)/patient9\d{{4}}/study\d/view\d_(frontal|lateral)\.jpg)"
 HEADER = ("Path", "Sex", "Age", "Frontal/Lateral", "AP/PA", *LABELS)
 
 
 def write(root: Path, seed: int, size: int) -> None:
-    """Write `size` patients in valid (0: 100) and three times as many in train; the test set of the real one is apart.
+    """Write `size` patients in valid and in test (0: 100) and three times as many in train.
 
     Raises:
         StorageError: `root` holds something that is no twin, or cannot be written.
@@ -34,9 +34,15 @@ def write(root: Path, seed: int, size: int) -> None:
     made = stamp(DATASET, seed, size)
     counts = {}
     with new_twin(root, OWN) as folder:
-        for split, part, first, patients in (("train", "train", 0, 3 * made.size), ("val", "valid", 3 * made.size, made.size)):
+        first = 0
+        for split, part, patients in (("train", "train", 3 * made.size), ("val", "valid", made.size), ("test", "test", made.size)):
             rows = [row for number in range(first, first + patients) for row in _patient(folder, seed, number, part)]
-            write_table(folder / FOLDER / f"{part}.csv", HEADER, rows)
+            first += patients
+            if split == "test":
+                bare = ((row[0].removeprefix(f"{FOLDER}/"), *row[5:]) for row in rows)
+                write_table(folder / FOLDER / "test_labels.csv", ("Path", *LABELS), bare)
+            else:
+                write_table(folder / FOLDER / f"{part}.csv", HEADER, rows)
             counts[split] = len(rows)
         write_marker(folder, made, counts)
 
@@ -47,7 +53,7 @@ def _patient(folder: Path, seed: int, number: int, part: str) -> Iterator[tuple[
     age = 0 if number in (1, 5) else int(rng.integers(18, 91))
     for study in range(1, 2 + (part == "train" and (number == 6 or number % 9 == 3))):
         chest = draw_chest(rng)
-        fields = radiologist_fields(chest) if part == "valid" else _spoken(chest, seed, number, study)
+        fields = _spoken(chest, seed, number, study) if part == "train" else radiologist_fields(chest)
         for view, position in enumerate(_positions(number, study, part, rng.random()), 1):
             side = "Lateral" if not position else "Frontal"
             inner = f"{part}/patient{FIRST_PATIENT + number:05d}/study{study}/view{view}_{side.lower()}.jpg"

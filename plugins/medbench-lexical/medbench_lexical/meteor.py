@@ -8,8 +8,9 @@ from __future__ import annotations
 import gzip
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,12 @@ import numpy as np
 
 from medbench.errors import PluginError
 from medbench.types import Pair
+from medbench_lexical import paraphrases, synonyms
 from medbench_lexical.conventions import Texts, chosen, texts_of
-from medbench_lexical.java import bundled, java, run
-from medbench_lexical.paraphrases import filtered
+from medbench_lexical.java import METEOR, bundled, java, run
 from medbench_lexical.ptb import one_line
 from medbench_lexical.weighting import Array, Reduced, sums
 
-JAR = "meteor/meteor-1.5.jar"
 STATISTICS = 23
 
 ALPHA, BETA, GAMMA, DELTA = 0.85, 0.2, 0.6, 0.75
@@ -33,6 +33,8 @@ MODULES = (1.0, 0.6, 0.8, 0.6)
 
 SMALLEST_PART = 1_500
 """Samples that one Java gets at least, where there are several."""
+LONG_PART = 3_000
+"""Samples from which on Java compiles thoroughly."""
 MOST_PROCESSES = 4
 """Each takes 300 MB."""
 
@@ -91,17 +93,22 @@ def statistics(texts: Texts) -> Array:
     samples = list(zip(texts.hypotheses, texts.references, strict=True))
     if not samples:
         return np.zeros((0, STATISTICS))
-    table = _table(texts)
     by_size: dict[int, list[_Sample]] = {}
     for sample in dict.fromkeys(samples):
         by_size.setdefault(len(sample[1]), []).append(sample)
-    # With the whole table each process takes 2 GB.
-    processes = 1 if table is None else min(MOST_PROCESSES, os.cpu_count() or 1)
-    parts = [part for members in by_size.values() for part in _parts(members, processes)]
-    with ThreadPoolExecutor(processes) as pool:
-        made = list(pool.map(lambda part: _run(part, table), parts))
+    with _tables(texts) as options:
+        # With the whole table each process takes 2 GB.
+        processes = min(MOST_PROCESSES, _cores()) if "-a" in options else 1
+        parts = [part for members in by_size.values() for part in _parts(members, processes)]
+        with ThreadPoolExecutor(processes) as pool:
+            made = list(pool.map(lambda part: _run(part, options), parts))
     row = {sample: rows[i] for part, rows in zip(parts, made, strict=True) for i, sample in enumerate(part)}
     return np.stack([row[sample] for sample in samples])
+
+
+def _cores() -> int:
+    """Return how many processors this process may use, which in a container are fewer than there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _parts(members: Sequence[_Sample], most: int) -> list[Sequence[_Sample]]:
@@ -110,25 +117,36 @@ def _parts(members: Sequence[_Sample], most: int) -> list[Sequence[_Sample]]:
     return [members[i::n] for i in range(n)]
 
 
-def _table(texts: Texts) -> bytes | None:
-    return filtered([*texts.hypotheses, *(text for references in texts.references for text in references)])
+@contextmanager
+def _tables(texts: Texts) -> Iterator[list[str]]:
+    """Write what can match in these texts, and give the options that make the jar use it.
+
+    Without an index of the paraphrases the jar loads all of them.
+    """
+    words = paraphrases.vocabulary([*texts.hypotheses, *(text for references in texts.references for text in references)])
+    phrases = paraphrases.filtered(words, len(texts.hypotheses))
+    with tempfile.TemporaryDirectory(prefix="medbench-meteor-") as name:
+        folder = Path(name)
+        for file, content in synonyms.files(words).items():
+            (folder / file).write_bytes(content)
+        options = ["-d", str(folder)]
+        if phrases is not None:
+            (folder / "paraphrases.gz").write_bytes(gzip.compress(phrases, compresslevel=1, mtime=0))
+            options += ["-a", str(folder / "paraphrases.gz")]
+        yield options
 
 
-def _run(samples: Sequence[_Sample], table: bytes | None) -> Array:
-    """Run the jar on files, with the paraphrases that can match, or with all of them where there is no index."""
+def _run(samples: Sequence[_Sample], options: Sequence[str]) -> Array:
+    """Run the jar on files."""
     with tempfile.TemporaryDirectory(prefix="medbench-meteor-") as folder:
-        ours, theirs, phrases = (Path(folder) / name for name in ("hypotheses", "references", "paraphrases.gz"))
+        ours, theirs = (Path(folder) / name for name in ("hypotheses", "references"))
         # COCOEvalCap takes its own separator out of predictions, and halves double spaces once.
         _write(ours, [text.replace("|||", "").replace("  ", " ") for text, _ in samples])
         _write(theirs, [text for _, references in samples for text in references])
-        arguments = ["-jar", str(bundled(JAR)), str(ours), str(theirs), "-l", "en", "-norm", "-ssOut", "-r", str(len(samples[0][1]))]
-        if table is None:
-            arguments = ["-Xmx2g", *arguments]
-        else:
-            phrases.write_bytes(gzip.compress(table, compresslevel=1, mtime=0))
-            arguments = ["-Xmx300m", *arguments, "-a", str(phrases)]
-        lines = [line.split() for line in run("meteor", arguments).splitlines()]
-    rows = [line for line in lines if len(line) == STATISTICS]
+        heap = "-Xmx300m" if "-a" in options else "-Xmx2g"
+        arguments = [heap, "-jar", str(bundled(METEOR)), str(ours), str(theirs), "-l", "en", "-norm", "-ssOut", *options]
+        said = run("meteor", [*arguments, "-r", str(len(samples[0][1]))], long=len(samples) >= LONG_PART)
+    rows = [line for line in map(str.split, said.splitlines()) if len(line) == STATISTICS]
     if len(rows) != len(samples):
         raise PluginError(f"meteor: the jar gave {len(rows)} rows for {len(samples)} texts", hint="is this pycocoevalcap 1.2?")
     return np.array(rows, dtype=np.float64)

@@ -24,6 +24,8 @@ import numpy as np
 from medbench_lexical.java import bundled
 
 TABLE = "meteor/data/paraphrase-en.gz"
+FEW = 1_000
+"""Fewer samples than this are not worth an index the first time: the jar loads its whole table within seconds."""
 _LAYOUT = 1
 _PARTS = re.compile(r"\w+|[^\w\s]")
 _PUNCTUATION = frozenset("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")
@@ -48,10 +50,15 @@ class Index(NamedTuple):
     """Where the entry stands in the table."""
 
 
-def filtered(texts: Iterable[str]) -> bytes | None:
-    """Return the part of the table (in its own format) that can match in these texts; None when there is no index to be had."""
-    index = _index()
-    return None if index is None else select(index, vocabulary(texts))
+def filtered(words: set[bytes], n: int = FEW) -> bytes | None:
+    """Return the part of the table (in its own format) that can match among these words; None when there is no index to be had.
+
+    Args:
+        words: What `vocabulary` says of the texts.
+        n: Samples for which it is wanted: the first time, few of them are not worth an index.
+    """
+    index = _index(worth=n >= FEW)
+    return None if index is None else select(index, words)
 
 
 def vocabulary(texts: Iterable[str]) -> set[bytes]:
@@ -104,8 +111,8 @@ def cache_folder() -> Path:
     return (Path(shared) if shared else Path.home() / ".cache") / "medbench"
 
 
-def _index() -> Index | None:
-    """Return the index, from the cache or made now; None when the cache cannot be used."""
+def _index(*, worth: bool) -> Index | None:
+    """Return the index, from the cache or made now; None when the cache cannot be used, or it is not `worth` it yet."""
     table = bundled(TABLE)
     with table.open("rb") as source:
         source.seek(-8, os.SEEK_END)
@@ -116,10 +123,22 @@ def _index() -> Index | None:
     except (OSError, ValueError):
         pass
     try:
+        if not worth and _first_time(folder):
+            return None
         _publish(table, folder)
         return _read(folder)
     except (OSError, ValueError):
         return None
+
+
+def _first_time(folder: Path) -> bool:
+    """Say whether nobody wanted this index before, and note that somebody does now."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.with_name(f"{folder.name}.wanted").touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    return True
 
 
 def _read(folder: Path) -> Index:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from medbench.types import Pair
 from medbench_lexical.conventions import chosen, texts_of
+from medbench_lexical.ngrams import Counts, count
 from medbench_lexical.weighting import Array, Reduced, means
 
 
@@ -61,11 +61,7 @@ class TokenF1:
     def measure(self, pairs: Sequence[Pair]) -> Array:
         """Return F1, precision and recall (0..1) per pair, shape (pairs, 3)."""
         texts = texts_of(pairs, self._convention, self._train_references)
-        rows = []
-        for ours, theirs in zip(texts.hypotheses, texts.references, strict=True):
-            bag = Counter(ours.split())
-            rows.append(max(_agreement(bag, Counter(text.split())) for text in theirs))
-        return np.array(rows, dtype=np.float64).reshape(-1, 3)
+        return agreement(count(texts))
 
     def reduce(self, rows: Any, weights: Any) -> Reduced:
         """Return the means per resample, fractions 0..1; NaN for a resample without samples."""
@@ -77,10 +73,19 @@ class TokenF1:
         return {name: rows[:, column] for column, name in enumerate(("f1", "precision", "recall"))}
 
 
-def _agreement(ours: Counter[str], theirs: Counter[str]) -> tuple[float, float, float]:
-    if not ours or not theirs:
-        agreed = float(ours == theirs)
-        return agreed, agreed, agreed
-    common = (ours & theirs).total()
-    precision, recall = common / ours.total(), common / theirs.total()
-    return (2 * precision * recall / (precision + recall) if common else 0.0), precision, recall
+def agreement(counts: Counts) -> Array:
+    """Return F1, precision and recall (0..1) of each prediction and the reference it agrees with best, shape (samples, 3)."""
+    unigrams = counts.orders[0]
+    shared = np.minimum(unigrams.times[unigrams.ours], unigrams.times[unigrams.theirs])
+    common = np.bincount(unigrams.document[unigrams.theirs], shared, minlength=len(counts.sample))
+    ours, theirs = counts.length[counts.hypothesis[counts.sample]], counts.length
+    alike = (ours == 0) & (theirs == 0)
+    precision, recall = (np.where(alike, 1.0, common / np.maximum(length, 1)) for length in (ours, theirs))
+    both = precision + recall
+    f1 = np.divide(2 * precision * recall, both, out=np.zeros(len(both)), where=both > 0)
+    reference = np.ones(len(counts.sample), dtype=bool)
+    reference[counts.hypothesis] = False
+    known = np.column_stack([f1, precision, recall])[reference]
+    sample = counts.sample[reference]
+    order = np.lexsort((*known.T[::-1], sample))
+    return known[order[np.searchsorted(sample, np.arange(len(counts.hypothesis)), "right") - 1]]

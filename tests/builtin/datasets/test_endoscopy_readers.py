@@ -187,3 +187,16 @@ def test_the_twins_have_the_flaws_of_the_originals(tmp_path):
     KvasirVqa().write_twin(tmp_path / "c", 0, 3)
     assert (tmp_path / "c" / "metadata.csv").read_text(encoding="utf-8").startswith("source,question,answer,img_id\n")
     assert any("repeat" in remark for remark in KvasirVqa().remarks(tmp_path / "c", [], {}))
+
+
+def test_a_parquet_file_that_would_fill_the_memory_is_refused(tmp_path, monkeypatch):
+    pa = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    table = dict(zip(("source", "question", "answer", "img_id"), map(list, zip(*ROWS, strict=True)), strict=True))
+    parquet.write_table(pa.table(table | {"image": [b"x" * 5000] * 3}), tmp_path / "raw.parquet", use_dictionary=False)
+    monkeypatch.setattr("medbench.builtin.datasets.parquet.MAX_BYTES", 2000)
+    assert len(read(KvasirVqa(), tmp_path)) == 3
+    monkeypatch.setattr("medbench.builtin.datasets.parquet.MAX_BYTES", 20)
+    with pytest.raises(DataError, match=r"raw\.parquet: row group 0 unpacks to"):
+        read(KvasirVqa(), tmp_path)

@@ -185,7 +185,7 @@ def test_missing_parts_are_named(tmp_path):
     assert "chat_test" in READER.check(tmp_path, "llavarad")[0].message
     assert "no variant r2" in READER.check(tmp_path, "r2")[0].message
     assert "no such folder" in READER.check(tmp_path / "none")[0].message
-    with pytest.raises(DataError, match="it is part of|no mimic-cxr-2.0.0-split"):
+    with pytest.raises(DataError, match=r"no mimic-cxr-2\.0\.0-split\.csv"):
         read(tmp_path)
 
 
@@ -216,8 +216,7 @@ def test_unknown_words_are_refused(twin, params, said):
 def test_unusable_tables_are_refused_with_the_line(copy, table, old, new, said):
     rewrite(copy / JPG / f"{table}.gz", old, new)
     with pytest.raises(DataError, match=said):
-        for split in ("train", "val", "test"):
-            read(copy, split, "chexpert", views="all")
+        [read(copy, split, "chexpert", views="all") for split in ("train", "val", "test")]
 
 
 def test_twice_the_same_picture_is_refused(copy):

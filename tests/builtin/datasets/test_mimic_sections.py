@@ -69,8 +69,16 @@ def test_sections_keep_every_character_but_the_headers():
 
 @pytest.mark.parametrize(
     ("name", "normal"),
-    [("IMPRESSON", "impression"), ("REASON FOR EXAM", "indication"), ("CHEST, TWO VIEWS", "findings"), ("PATIENT HISTORY ", "history")]
-    + [("RIBS", "findings"), ("TECHNIQUE", "technique"), ("NEW COMPARISON FILMS", "comparison"), ("NOTE", "note")],
+    [
+        ("IMPRESSON", "impression"),
+        ("REASON FOR EXAM", "indication"),
+        ("CHEST, TWO VIEWS", "findings"),
+        ("PATIENT HISTORY ", "history"),
+        ("RIBS", "findings"),
+        ("TECHNIQUE", "technique"),
+        ("NEW COMPARISON FILMS", "comparison"),
+        ("NOTE", "note"),
+    ],
 )
 def test_names_are_normalised(name, normal):
     assert normal_name(name) == normal

@@ -56,8 +56,7 @@ def test_the_reader_finds_what_was_written(name, twin):
     assert (marker.dataset, marker.size) == (name, SIZE)
     assert reader.check(twin) == []
     found = samples_of(name, twin)
-    last = "val" if name == "chexpert" else "test"
-    assert len({s.group for s in found[last]}) == SIZE
+    assert len({s.group for s in found["test"]}) == SIZE
     if name != "ms-cxr-t":
         assert len({s.group for s in found["train"]}) >= 3 * SIZE - 1
     everything = [s for samples in found.values() for s in samples]
@@ -90,9 +89,8 @@ def test_a_truncated_twin_is_refused(name, twin, tmp_path):
     shutil.copytree(twin, tmp_path / "cut")
     pictures = sorted(p for p in (tmp_path / "cut").rglob("*") if p.suffix in (".jpg", ".png", ".dcm", ".dicom"))
     pictures[0].unlink()
-    split = "val" if name == "chexpert" else "test"
     with pytest.raises(DataError, match=r"this twin has \d+ pictures, its marker says") as caught:
-        list(reader_of(name).read(tmp_path / "cut", split, {}))
+        list(reader_of(name).read(tmp_path / "cut", "test", {}))
     assert "write it again" in caught.value.hint
     assert "pictures" in reader_of(name).check(tmp_path / "cut")[0].message
 
