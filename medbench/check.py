@@ -55,7 +55,15 @@ def _data(plan: Plan) -> list[Problem]:
         found: list[Problem] = load(plan.reader)().check(root, plan.variant)
     except MedbenchError as error:
         return [Problem(error.message, error.hint)]
-    return found
+    return [problem for problem in found if not problem.part or problem.part in _parts(plan)]
+
+
+def _parts(plan: Plan) -> set[str]:
+    """Return what of the data the plan needs: a model needs pictures, and one that is fitted here the train split."""
+    if plan.model is None:
+        return {plan.split}
+    fitted = plan.model.card.fits == "always" and "weights" not in plan.model.options
+    return {plan.split, "pictures", *(["train"] if fitted else [])}
 
 
 def _metrics(plan: Plan) -> list[Problem]:

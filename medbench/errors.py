@@ -53,22 +53,29 @@ class PlanError(MedbenchError):
 
 
 class Problem:
-    """One reason why a plan cannot run: `message` says what, `hint` what would help (may be several lines)."""
+    """One reason why a plan cannot run.
 
-    __slots__ = ("hint", "message")
+    Args:
+        message: What is wrong.
+        hint: What would help; may be several lines.
+        part: What of the data it is about, `pictures` or a split's name: a plan that needs no such part can run.
+    """
 
-    def __init__(self, message: str, hint: str = "") -> None:
+    __slots__ = ("hint", "message", "part")
+
+    def __init__(self, message: str, hint: str = "", *, part: str = "") -> None:
         self.message = message
         self.hint = hint
+        self.part = part
 
     def __repr__(self) -> str:
-        return f"Problem({self.message!r}, {self.hint!r})"
+        return f"Problem({self.message!r}, {self.hint!r}, part={self.part!r})"
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Problem) and (self.message, self.hint) == (other.message, other.hint)
+        return isinstance(other, Problem) and (self.message, self.hint, self.part) == (other.message, other.hint, other.part)
 
     def __hash__(self) -> int:
-        return hash((self.message, self.hint))
+        return hash((self.message, self.hint, self.part))
 
 
 class InputError(Exception):

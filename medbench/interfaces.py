@@ -62,7 +62,7 @@ class Reader(Protocol):
     """
 
     def check(self, root: Path, variant: str = "") -> list[Problem]:
-        """Return what is wrong with the folder; empty: it can be read."""
+        """Return what is wrong with the folder; empty: it can be read. A problem names the `part` it is about, where it is not all."""
         ...
 
     def read(self, root: Path, split: str, params: Mapping[str, Any]) -> Iterator[Sample]:

@@ -51,6 +51,7 @@ def resample(targets: Sequence[Target], names: Sequence[str], seed: int) -> None
     for counts in draws(len(names), RESAMPLES, seed, block):
         for same in alike.values():
             weights = counts[:, same[0].groups]
+            weights.flags.writeable = False
             for target in same:
                 target.resample(weights)
 

@@ -46,7 +46,11 @@ class KvasirVqa:
             if _parquet_files(root):
                 return []
             return [Problem(f"{root}: no {TABLE} with {PICTURES}/, and no data/*.parquet", "Hugging Face SimulaMet-HOST/Kvasir-VQA")]
-        problems = [] if any((root / PICTURES).glob("*.jpg")) else [Problem(f"{root}: no pictures", f"expected {PICTURES}/<img_id>.jpg")]
+        problems = (
+            []
+            if any((root / PICTURES).glob("*.jpg"))
+            else [Problem(f"{root}: no pictures", f"expected {PICTURES}/<img_id>.jpg", part="pictures")]
+        )
         marker = read_marker(root)
         return shortfalls(root, marker, _counts(root)) if marker and not problems else problems
 

@@ -32,7 +32,7 @@ class MedvqaGi:
         if not (base / TRUTH).is_file():
             problems.append(Problem(f"{root}: no {TRUTH}", "it is part of the development set; the test set has no answers"))
         if not any((base / PICTURES).glob("*.jpg")):
-            problems.append(Problem(f"{base}: no pictures", f"expected {PICTURES}/<ImageID>.jpg"))
+            problems.append(Problem(f"{base}: no pictures", f"expected {PICTURES}/<ImageID>.jpg", part="pictures"))
         marker = read_marker(root)
         return shortfalls(root, marker, _counts(root)) if marker and not problems else problems
 

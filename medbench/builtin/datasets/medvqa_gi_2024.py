@@ -37,7 +37,7 @@ class MedvqaGi2024:
         if not (base / PROMPTS).is_file():
             problems.append(Problem(f"{root}: no {PROMPTS}", f"expected it here or in {FOLDER}/"))
         if not any((base / PICTURES).glob("*.*")):
-            problems.append(Problem(f"{base}: no pictures", f"expected {PICTURES}/<Filename>"))
+            problems.append(Problem(f"{base}: no pictures", f"expected {PICTURES}/<Filename>", part="pictures"))
         marker = read_marker(root)
         return shortfalls(root, marker, _counts(root)) if marker and not problems else problems
 

@@ -105,7 +105,7 @@ def _missing(root: Path, variant: str) -> list[Problem]:
         wanted = [] if find_table(root, *ENTRIES) else [Problem(f"{root}: no {ENTRIES[0]}", hint)]
         wanted += [Problem(f"{root}: no {name}", "the official lists of images") for name in LISTS.values() if not (root / name).is_file()]
     if not _folders(root):
-        wanted.append(Problem(f"{root}: no pictures", "expected images/*.png or images_001/images/*.png … images_012"))
+        wanted.append(Problem(f"{root}: no pictures", "expected images/*.png or images_001/images/*.png … images_012", part="pictures"))
     return wanted
 
 

@@ -56,7 +56,7 @@ class PathVqa:
         if len(problems) == len(SPLITS) and _parquet_files(root, "test"):
             return [Problem(f"{root}: no pvqa/qas/", "parquet files are there: --variant parquet")]
         if not any((base / "images" / "test").glob("*.jpg")):
-            problems.append(Problem(f"{base}: no pictures", "expected images/{train,val,test}/*.jpg"))
+            problems.append(Problem(f"{base}: no pictures", "expected images/{train,val,test}/*.jpg", part="pictures"))
         marker = read_marker(root)
         return shortfalls(root, marker, _counts(root)) if marker and not problems else problems
 

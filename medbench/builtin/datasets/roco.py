@@ -100,7 +100,9 @@ def _missing_v1(root: Path) -> list[Problem]:
         if not (base / name / SUBSETS[0] / "captions.txt").is_file()
     ]
     if not any((base / name / SUBSETS[0] / "images").is_dir() for name in V1_FOLDERS.values()):
-        problems.append(Problem(f"{base}: no pictures", "ROCO's scripts/fetch.py downloads them into <split>/radiology/images/"))
+        problems.append(
+            Problem(f"{base}: no pictures", "ROCO's scripts/fetch.py downloads them into <split>/radiology/images/", part="pictures")
+        )
     return problems
 
 
@@ -111,7 +113,9 @@ def _missing_v2(root: Path) -> list[Problem]:
         if not (root / f"{name}_captions.csv").is_file()
     ]
     if not any(v2_folder(root, split) for split in V2_NAMES):
-        problems.append(Problem(f"{root}: no pictures", "unpack train_images.zip, valid_images.zip and test_images.zip there"))
+        problems.append(
+            Problem(f"{root}: no pictures", "unpack train_images.zip, valid_images.zip and test_images.zip there", part="pictures")
+        )
     return problems
 
 

@@ -57,12 +57,14 @@ class Slake:
             return wrong
         base = _base(root)
         problems = [
-            Problem(f"{base}: no {' or '.join(names)}", "it is part of Slake1.0.zip; the questions and imgs/ lie side by side")
-            for names in FILES.values()
+            Problem(f"{base}: no {' or '.join(names)}", "it is part of Slake1.0.zip; the questions and imgs/ lie side by side", part=split)
+            for split, names in FILES.items()
             if not any((base / name).is_file() for name in names)
         ]
         if not any((base / PICTURES).glob("*/source.*")):
-            problems.append(Problem(f"{base}: no pictures", f"expected {PICTURES}/xmlab<N>/source.jpg: unpack imgs.zip there"))
+            problems.append(
+                Problem(f"{base}: no pictures", f"expected {PICTURES}/xmlab<N>/source.jpg: unpack imgs.zip there", part="pictures")
+            )
         marker = read_marker(root)
         return shortfalls(root, marker, _counts(base)) if marker and not problems else problems
 

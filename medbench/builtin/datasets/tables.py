@@ -84,9 +84,9 @@ def read_table(
 
 
 def _odd_rows(path: Path, line: int, rows: list[list[str]], width: int, needed: int | None, pick: _Pick) -> Iterator[Line]:
-    """Yield rows among which some are blank, span lines, or lack an optional column; `needed`: the last field that a ragged one must have."""
+    """Yield rows among which some are blank, span lines, or lack a column; `needed`: the last field that a ragged one must have."""
     for row in rows:
-        line += sum(field.count("\n") for field in row)  # noqa: PLW2901 - the line on which the row ends
+        line += sum(field.count("\n") for field in row)
         if row:
             if len(row) != width and (needed is None or len(row) <= needed):
                 _refuse(path, line, f"{len(row)} fields, the header has {width}", "is the download complete?")

@@ -110,7 +110,7 @@ def _missing_questions(root: Path, variant: str) -> list[Problem]:
 def _missing_pictures(root: Path) -> list[Problem]:
     if any(any((root / folder).glob("*.jpg")) for folder in _picture_folders(root)):
         return []
-    return [Problem(f"{root}: no pictures", f"expected synpic*.jpg in {PICTURES!r}, images/ or the folder itself")]
+    return [Problem(f"{root}: no pictures", f"expected synpic*.jpg in {PICTURES!r}, images/ or the folder itself", part="pictures")]
 
 
 def _mevf_folder(root: Path) -> Path | None:

@@ -238,3 +238,21 @@ def test_short_answers_by_hand(said, known, f1, exact):
     pairs = pairs_of([known], [said])
     assert TokenF1().measure(pairs)[0, 0] == pytest.approx(f1)
     assert ExactMatch().measure(pairs)[0, 0] == exact
+
+
+def plain_f1(ours, theirs):
+    """Bags of words in the plainest way: F1, precision, recall."""
+    if not ours or not theirs:
+        return (float(ours == theirs),) * 3
+    common = (ours & theirs).total()
+    precision, recall = common / ours.total(), common / theirs.total()
+    return (2 * precision * recall / (precision + recall) if common else 0.0), precision, recall
+
+
+@given(corpus=corpora)
+@settings(max_examples=100, deadline=None)
+def test_token_f1_has_the_bits_of_counted_bags(corpus):
+    ours, theirs = zip(*corpus, strict=True)
+    rows = TokenF1(convention={"text": "raw-split@1"}).measure(pairs_of(theirs, ours))
+    bags = [(Counter(said.split()), [Counter(text.split()) for text in known]) for said, known in corpus]
+    assert rows.tolist() == [list(max(plain_f1(said, bag) for bag in known)) for said, known in bags]

@@ -18,7 +18,7 @@ CARDS = {card.name: card for card in medbench_lexical.medbench_cards()}
 PLAIN = ["bleu", "rouge-l", "cider", "sentence-bleu", "exact-match", "token-f1", "rouge-score", "sacrebleu", "chrf", "deltableu"]
 _MODULES_TEXT = """
 bleu chrf cider conventions deltableu hf_evaluate java memory meteor ngrams paraphrases porter ptb rouge_l rouge_score
-sacrebleu sentence_bleu short_answers synthetic thirteen weighting
+sacrebleu sentence_bleu short_answers synonyms synthetic thirteen weighting
 """
 MODULES = _MODULES_TEXT.split()
 
