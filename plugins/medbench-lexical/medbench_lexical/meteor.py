@@ -143,9 +143,20 @@ def _run(samples: Sequence[_Sample], options: Sequence[str]) -> Array:
         # COCOEvalCap takes its own separator out of predictions, and halves double spaces once.
         _write(ours, [text.replace("|||", "").replace("  ", " ") for text, _ in samples])
         _write(theirs, [text for _, references in samples for text in references])
-        heap = "-Xmx300m" if "-a" in options else "-Xmx2g"
-        arguments = [heap, "-jar", str(bundled(METEOR)), str(ours), str(theirs), "-l", "en", "-norm", "-ssOut", *options]
-        said = run("meteor", [*arguments, "-r", str(len(samples[0][1]))], long=len(samples) >= LONG_PART)
+        whole = "-a" not in options
+        arguments = [
+            "-Xmx2g" if whole else "-Xmx300m",
+            "-jar",
+            str(bundled(METEOR)),
+            str(ours),
+            str(theirs),
+            "-l",
+            "en",
+            "-norm",
+            "-ssOut",
+            *options,
+        ]
+        said = run("meteor", [*arguments, "-r", str(len(samples[0][1]))], long=whole or len(samples) >= LONG_PART)
     rows = [line for line in map(str.split, said.splitlines()) if len(line) == STATISTICS]
     if len(rows) != len(samples):
         raise PluginError(f"meteor: the jar gave {len(rows)} rows for {len(samples)} texts", hint="is this pycocoevalcap 1.2?")

@@ -68,4 +68,4 @@ def test_the_jar_matches_as_with_all_its_synonyms(monkeypatch):
     ours = meteor.statistics(texts)
     monkeypatch.setattr(synonyms, "files", lambda _: whole)
     np.testing.assert_array_equal(ours, meteor.statistics(texts))
-    assert (ours[:, 12:16].sum(axis=1) > 0).mean() > 0.5
+    assert (ours[:, 12:16].sum(axis=1) > 0).sum() > 40
