@@ -69,7 +69,8 @@ class Problem:
         self.part = part
 
     def __repr__(self) -> str:
-        return f"Problem({self.message!r}, {self.hint!r}, part={self.part!r})"
+        part = f", part={self.part!r}" if self.part else ""
+        return f"Problem({self.message!r}, {self.hint!r}{part})"
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Problem) and (self.message, self.hint, self.part) == (other.message, other.hint, other.part)

@@ -7,6 +7,7 @@ import pytest
 
 from medbench.cards import ModelCard
 from medbench.check import check, check_scoring
+from medbench.errors import Problem
 from medbench.hookspecs import hookimpl
 from medbench.options import RunOptions
 from medbench.plan import resolve
@@ -136,3 +137,20 @@ class TestDataUse:
         assert problems("credentialed", judge="remote")[0].startswith("remote would send fake-qa")
         plan, _ = resolve(RunOptions(task="fake-vqa", judge="remote", data=str(tmp_path / "credentialed")), mixed)
         assert [problem.message for problem in check_scoring(plan)] == ["remote would send fake-qa (credentialed data) to another machine"]
+
+
+@pytest.mark.parametrize(
+    ("part", "model", "kept"),
+    [
+        ("", "fake-echo", True),
+        ("pictures", "fake-echo", True),
+        ("pictures", "", False),
+        ("train", "fake-echo", False),
+        ("train", "majority", True),
+        ("test", "", True),
+    ],
+)
+def test_a_problem_of_a_part_of_the_data_counts_where_the_part_is_needed(data, registry, monkeypatch, part, model, kept):
+    monkeypatch.setattr("medbench.testing.data.FakeReader.check", lambda *_: [Problem("gone", part=part)])
+    plan, _ = resolve(RunOptions(task="fake-vqa", model=model, data=str(data)), registry)
+    assert ("gone" in [problem.message for problem in check(plan, registry)]) is kept
