@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from medbench.cards import ReaderCard
 from medbench.cli.main import run_app
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -54,3 +55,9 @@ def test_every_command_of_the_readme_exists(capsys):
 def test_readme_opens_with_the_two_commands():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert text.index("make demo") < text.index("make test") < text.index("$ medbench run")
+
+
+def test_readme_names_every_dataset(registry):
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`([a-z0-9-]+)`", text[text.index("| theme |") : text.index("`medbench show dataset")]))
+    assert named == set(registry.names(ReaderCard)) - {"fake-qa"}
