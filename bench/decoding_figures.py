@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 SIDE = 512
-PICTURES = 240
+PICTURES = 120
 RATIO = 1.7
-ROUNDS = 5
+ROUNDS = 20
+"""Short and many: on a machine that others use too, some rounds of each kind then have the cores to themselves."""
 
 Figure = tuple[str, float, str, str, str, bool]
 
@@ -24,11 +25,10 @@ def figures() -> Iterator[Figure]:
     with tempfile.TemporaryDirectory() as folder:
         images = [Image(path=str(path)) for path in _pictures(Path(folder))]
         best = dict.fromkeys((1, 2), float("inf"))
-        for _ in range(ROUNDS):
-            for workers in best:
-                start = time.perf_counter()
-                assert sum(picture.size == (SIDE, SIDE) for picture in decode_ahead(images, workers)) == PICTURES
-                best[workers] = min(best[workers], time.perf_counter() - start)
+        for workers in list(best) * ROUNDS:
+            start = time.perf_counter()
+            assert sum(picture.size == (SIDE, SIDE) for picture in decode_ahead(images, workers)) == PICTURES
+            best[workers] = min(best[workers], time.perf_counter() - start)
     ratio = best[1] / best[2]
     yield f"decoding {SIDE} px JPEG, 2 threads", ratio, "x", "one thread", f">= {RATIO:g}", ratio >= RATIO or (os.cpu_count() or 1) < 2
     yield f"decoding {SIDE} px JPEG", PICTURES / best[2], "images/s", "2 threads", "", True

@@ -92,8 +92,8 @@ def ask(
             wanted[key] = request
     mine = [key for key in wanted if shard is None or int(key[:8], 16) % shard[1] == shard[0] - 1]
     missing = store.missing(mine, retry_failed=retry_failed)
-    failed = sum(bool(store.failed(key)) for key in set(mine).difference(missing))
-    begun = Progress(stage="predict", done=len(mine) - len(missing), total=len(mine), failed=failed)
+    failed = len(faults) + sum(bool(store.failed(key)) for key in set(mine).difference(missing))
+    begun = Progress(stage="predict", done=len(mine) - len(missing) + len(faults), total=len(mine) + len(faults), failed=failed)
     yield begun
     if missing:
         # neighbours share an image, so that a model computes its features once

@@ -156,6 +156,9 @@ def _object_plan(model: Any, options: RunOptions) -> ModelPlan:
     name = getattr(model, "name", None) or type(model).__name__
     if not can:
         raise UsageError(f"{name} has none of the methods {', '.join(_METHODS)}", hint="give it one, or name a model")
+    idle = [name for name in ("device", "workers", "model_options") if getattr(options, name)]
+    if idle:
+        raise UsageError(f"{', '.join(idle)}: {name} is built already", hint="build the object with it, or name a model")
     identity = getattr(model, "identity", None) or f"object-{uuid.uuid4().hex}"
     batch = options.batch_size or int(getattr(model, "batch_size", 8))
     card = ModelCard(name=name, load=f"{type(model).__module__}:{type(model).__qualname__}", can=can, isolated=False, version=identity)

@@ -9,6 +9,10 @@ from medbench.types import Capability, Struct
 Access = Literal["open", "click-through", "restricted", "credentialed", "synthetic"]
 
 
+GUARDED: tuple[Access, ...] = ("restricted", "credentialed")
+"""Data under an agreement: kept private, and sent nowhere unless the user states a permission."""
+
+
 class Card(Struct):
     """What every card has."""
 
@@ -119,6 +123,7 @@ class ReaderCard(Card, kw_only=True):
     terms: str = ""
     """On what terms: registration, training, agreements."""
     external_api: Literal["allow", "zero-retention-only", "deny"] = "allow"
+    """Whether its terms let a service on another machine see it; `allow` says nothing for data under an agreement."""
     redistribute: bool = False
     group: str = "patient"
     """What a group is in this dataset: patient, study, image …"""

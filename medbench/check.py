@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from medbench.cards import GUARDED
 from medbench.errors import MedbenchError, Problem
 from medbench.plan import SPLITS, ModelPlan, Plan
 from medbench.registry import Registry, load
 from medbench.roots import access_of
 
-GUARDED = ("restricted", "credentialed")
+TERMS = {
+    "allow": "it is under an agreement that says nothing of such services",
+    "zero-retention-only": "PhysioNet, 24 Sep 2025: no third-party retention",
+    "deny": "its terms let no third party have it",
+}
+"""What `external_api` of a dataset means, in words."""
 
 
 def check(plan: Plan, registry: Registry) -> list[Problem]:
@@ -20,13 +26,19 @@ def check(plan: Plan, registry: Registry) -> list[Problem]:
         problems += _fit(plan, plan.model)
     problems += _data(plan)
     problems += _metrics(plan)
-    problems += [problem for model in (plan.model, plan.judge) if model for problem in _data_use(plan, model)]
+    access = access_of(plan.reader, Path(plan.root)) if plan.root else plan.reader.access
+    problems += [problem for model in (plan.model, plan.judge) if model for problem in _data_use(plan, model, access)]
     return problems
 
 
-def check_scoring(plan: Plan) -> list[Problem]:
-    """Return why predictions that are there cannot be scored by this plan: its metrics, and the way to the judge."""
-    return [*_metrics(plan), *(_data_use(plan, plan.judge) if plan.judge else [])]
+def check_scoring(plan: Plan, access: str) -> list[Problem]:
+    """Return why predictions that are there cannot be scored by this plan: its metrics, and the way to the judge.
+
+    Args:
+        plan: What is to be scored.
+        access: Access tier of the data that the predictions were made on, by the run's own record.
+    """
+    return [*_metrics(plan), *(_data_use(plan, plan.judge, access) if plan.judge else [])]
 
 
 def _capability(plan: Plan, model: ModelPlan, registry: Registry) -> list[Problem]:
@@ -51,6 +63,8 @@ def _data(plan: Plan) -> list[Problem]:
     root = Path(plan.root)
     if not plan.root or not root.is_dir():
         return []  # no root is a problem already; a twin is written when the run starts
+    if plan.variant and plan.variant not in plan.reader.variants:
+        return []  # a problem already
     try:
         found: list[Problem] = load(plan.reader)().check(root, plan.variant)
     except MedbenchError as error:
@@ -81,19 +95,23 @@ def _metrics(plan: Plan) -> list[Problem]:
         problems.append(
             Problem(f"{', '.join(asking)} asks a second model, and none is named", "--judge MODEL   (medbench list models --can generate)")
         )
+    if plan.judge and not asking:
+        names = ", ".join(dict.fromkeys(metric.card.name for metric in plan.metrics))
+        said = f"--judge {plan.judge.name}: nothing asks it ({names} ask no second model)"
+        problems.append(Problem(said, "leave it out, or --metric NAME"))
     return problems
 
 
-def _data_use(plan: Plan, model: ModelPlan) -> list[Problem]:
-    """Default-deny: credentialed or restricted data towards a model on another machine."""
-    access = access_of(plan.reader, Path(plan.root)) if plan.root else plan.reader.access
-    local = str(model.options.get("local", "")).lower() in {"true", "1"}
-    if not model.card.networked or local or access not in GUARDED or plan.permission.strip():
+def _data_use(plan: Plan, model: ModelPlan, access: str) -> list[Problem]:
+    """Default-deny: data under an agreement, or whose terms name such services, towards a model on another machine."""
+    terms = plan.reader.external_api
+    free = access == "synthetic" or (access not in GUARDED and terms == "allow")
+    if free or not model.sends or plan.permission.strip():
         return []
     return [
         Problem(
             f"{model.name} would send {plan.reader.name} ({access} data) to another machine",
-            "PhysioNet, 24 Sep 2025: no third-party retention. Use a local model or a loopback endpoint (--model-option local=true),\n"
+            f"{TERMS[terms]}. Use a local model or a loopback endpoint (--model-option local=true),\n"
             'or state your permission: --i-have-permission-to-send "…"',
         )
     ]

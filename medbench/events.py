@@ -49,6 +49,8 @@ class Finished(Struct):
     """Outputs that were asked for in this call; 0: all were there."""
     measured: int = 0
     """Metrics that were measured in this call; 0: all rows were there."""
+    changed: bool = False
+    """Whether the record says anything that it did not say before."""
 
 
 class ShardDone(Struct):

@@ -37,8 +37,8 @@ def private_folder(path: Path) -> Path:
 
 
 @contextlib.contextmanager
-def storage(path: Path) -> Iterator[None]:
-    """Turn what the file system refuses into a message that names the path and says what is kept."""
+def storage(path: Path, elsewhere: str = "choose another folder with --runs-dir") -> Iterator[None]:
+    """Turn what the file system refuses into a message that names the path and says what is kept, or where else to write."""
     try:
         yield
     except OSError as error:
@@ -46,8 +46,8 @@ def storage(path: Path) -> Iterator[None]:
             hint = "what was done is kept; free some space and run the same command again"
             raise StorageError(f"{path}: the disk is full", hint=hint) from error
         if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
-            raise StorageError(f"{path}: cannot be written ({error.strerror})", hint="choose another folder with --runs-dir") from error
-        raise StorageError(f"{path}: {error.strerror or error}", hint="choose another folder with --runs-dir") from error
+            raise StorageError(f"{path}: cannot be written ({error.strerror})", hint=elsewhere) from error
+        raise StorageError(f"{path}: {error.strerror or error}", hint=elsewhere) from error
 
 
 def write_whole(path: Path, chunks: bytes | Iterable[bytes]) -> None:

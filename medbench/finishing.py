@@ -102,7 +102,7 @@ def finish(
     if old != complete:
         folder.write_record(complete)
     yield from _tell(registry, complete, folder)
-    yield Finished(record=complete, folder=folder.path, asked=asked, measured=scored.measured)
+    yield Finished(record=complete, folder=folder.path, asked=asked, measured=scored.measured, changed=old != complete)
 
 
 def _earlier(folder: RunFolder, record: RunRecord) -> RunRecord | None:

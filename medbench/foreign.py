@@ -139,7 +139,7 @@ class _Names:
         if self.labels:
             return Probabilities(labels=tuple(self.labels), values=tuple(self._probability(line, record, c) for c in self.labels.values()))
         text = record.get(self.text)
-        if text is None:
+        if text is None or text != text:  # noqa: PLR0124 - NaN: how tables write what is absent
             return Failed(kind="model", error=f"{self._path.name}:{line}: no prediction")
         if not isinstance(text, str | int | float):
             raise DataError(f"{self._path}:{line}: {self.text} is not text", hint="a string for every prediction")

@@ -11,8 +11,7 @@ from typing import Any
 
 import msgspec
 
-from medbench.cards import ProtocolCard, ReaderCard
-from medbench.check import GUARDED
+from medbench.cards import GUARDED, ProtocolCard, ReaderCard
 from medbench.errors import PlanError, Problem, UsageError
 from medbench.files import write_whole
 from medbench.identity import hash_order

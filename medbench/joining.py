@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from medbench.errors import DataError
+from medbench.errors import DataError, suggestion
 from medbench.foreign import Row
 from medbench.types import Condition, Failed, Prediction, Sample, Struct
 
@@ -40,6 +40,7 @@ def join(rows: Sequence[Row], samples: Sequence[Sample], path: Path, *, alias: s
             ambiguous, several samples share it, or nothing matches.
     """
     names = next((list(family) for family in families if alias in family), [alias])
+    _known_alias(samples, alias, names, path)
     lookups = {name: {n: s for s in samples if (n := s.id if not name else s.aliases.get(name, ""))} for name in names}
     chosen = _numbering(rows, lookups, alias, path)
     by_name = lookups[chosen]
@@ -64,6 +65,14 @@ def join(rows: Sequence[Row], samples: Sequence[Sample], path: Path, *, alias: s
     )
 
 
+def _known_alias(samples: Sequence[Sample], alias: str, names: Sequence[str], path: Path) -> None:
+    """Refuse a name that no sample has, under any of the numberings it may mean."""
+    known = {name for sample in samples for name in sample.aliases}
+    if alias and known.isdisjoint(names):
+        hint = suggestion(alias, known) if known else "the samples of this data have ids alone: leave --id out"
+        raise DataError(f"{path}: --id {alias}: the samples have no such name", hint=hint)
+
+
 def _numbering(rows: Sequence[Row], lookups: Mapping[str, Mapping[str, Sample]], alias: str, path: Path) -> str:
     """Return which of several numberings the file follows; refuse what cannot be told.
 
@@ -71,6 +80,8 @@ def _numbering(rows: Sequence[Row], lookups: Mapping[str, Mapping[str, Sample]],
     """
     if len(lookups) == 1:
         return alias
+    if not any(row.id in known for row in rows for known in lookups.values()):
+        return alias  # nothing matches, whatever the numbering: that is what is to be said
     fits = [name for name, known in lookups.items() if known and all(row.id in known for row in rows)]
     if any(row.question for row in rows):
         agreeing = [name for name, known in lookups.items() if known and not _differing(rows, known) and any(r.id in known for r in rows)]

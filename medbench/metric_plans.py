@@ -72,8 +72,9 @@ def _conventions(cards: Sequence[MetricCard], options: RunOptions, problems: lis
         found = [
             (f, full) for f, full in known if (not family or f == family) and (name in {"all", full} or name == full.partition("@")[0])
         ]
-        if not found and known:
-            problems.append(Problem(f"no convention named {item}", suggestion(name, {full.partition("@")[0] for _, full in known})))
+        if not found and cards and name != "all":
+            names = {full.partition("@")[0] for _, full in known}
+            problems.append(Problem(f"no convention named {item}", suggestion(name, names) if names else "none of these metrics has any"))
         asked.extend(found)
     return list(dict.fromkeys(asked))
 

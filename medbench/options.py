@@ -94,19 +94,30 @@ def convert_options(made: Any, given: Mapping[str, Any], owner: str, problems: l
     return converted
 
 
-def convert_params(struct: type[Any], given: Mapping[str, Any], owner: str, problems: list[Problem]) -> Any:
-    """Return a parameter struct filled from `given`; what does not fit becomes a problem and keeps its default."""
+def convert_params(
+    struct: type[Any], given: Mapping[str, Any], owner: str, problems: list[Problem], where: Mapping[str, str] | None = None
+) -> Any:
+    """Return a parameter struct filled from `given`; what does not fit becomes a problem and keeps its default.
+
+    Args:
+        struct: The protocol's `Params`.
+        given: Name -> value.
+        owner: The protocol, for messages.
+        problems: Where what does not fit is added.
+        where: Name -> file and key it was read from, as the beginning of a message.
+    """
     kept: dict[str, Any] = {}
     for name, value in given.items():
         if name not in struct.__struct_fields__:
             close = nearest(name, struct.__struct_fields__)
             hint = f"did you mean {close[0]}?" if close else f"its parameters: {', '.join(struct.__struct_fields__)}"
-            problems.append(Problem(f"protocol {owner} has no parameter {name}", hint))
+            problems.append(Problem(f"{(where or {}).get(name, '')}protocol {owner} has no parameter {name}", hint))
             continue
         try:
             msgspec.convert({name: value}, struct, strict=False)
         except msgspec.ValidationError as error:
-            problems.append(Problem(f"protocol {owner}: parameter {name}={value}: {_lower(str(error).partition(' - at')[0])}"))
+            said = _lower(str(error).partition(" - at")[0])
+            problems.append(Problem(f"{(where or {}).get(name, '')}protocol {owner}: parameter {name}={value}: {said}"))
             continue
         kept[name] = value
     return msgspec.convert(kept, struct, strict=False)

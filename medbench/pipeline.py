@@ -75,7 +75,8 @@ class Pipeline:
             if holder:
                 yield Note(text=f"{holder} is carrying out the same run: waiting for it")
                 lock.wait()
-            yield from self._carry_out(folder, indexed, train, identity, fingerprint, remarks)
+            with folder.discreet(access):
+                yield from self._carry_out(folder, indexed, train, identity, fingerprint, remarks)
 
     # --- steps 3 to 9 -------------------------------------------------------------------------------------------------
 
@@ -107,7 +108,7 @@ class Pipeline:
             seed=self._plan.seed,
             remarks=tuple(remarks),
             predictions=folder.write_predictions(predictions),
-            overrides={"permission_to_send": self._plan.permission} if self._plan.permission else {},
+            overrides=self._plan.overrides,
         )
         yield from finish(
             self._plan, folder, indexed.samples, predictions, record, self._registry, executor=self._executor, asked=answered.asked

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -17,6 +17,8 @@ from medbench.registry import Registry, load, missing_modules
 from medbench.roots import find_root
 from medbench.tasks import Task, get_task
 from medbench.types import Struct
+
+T = TypeVar("T")
 
 CONDITIONS = ("true", "blank", "shuffled")
 SPLITS = ("train", "val", "test")
@@ -34,6 +36,16 @@ class ModelPlan(Struct):
     plugin: str = ""
     options: dict[str, Any] = {}
     batch_size: int = 8
+
+    @property
+    def stated_local(self) -> bool:
+        """Whether it is a network model of which the user says that it runs on this machine (`local=true`)."""
+        return self.card.networked and str(self.options.get("local", "")).lower() in {"true", "1"}
+
+    @property
+    def sends(self) -> bool:
+        """Whether what it is asked leaves this machine."""
+        return self.card.networked and not self.stated_local
 
 
 class Plan(Struct):
@@ -67,6 +79,12 @@ class Plan(Struct):
         """What the reader gets."""
         return {**self.task.reader, "variant": self.variant}
 
+    @property
+    def overrides(self) -> dict[str, Any]:
+        """What the user stated about where data may go, for the record."""
+        local = [model.name for model in (self.model, self.judge) if model and model.stated_local]
+        return {**({"permission_to_send": self.permission} if self.permission else {}), **({"stated_local": local} if local else {})}
+
 
 def resolve(
     options: RunOptions, registry: Registry, *, task: Task | None = None, model: ModelPlan | None = None
@@ -83,8 +101,7 @@ def resolve(
     task = task or attempt(lambda: get_task(options.task, registry), problems)
     if model is None and options.model:
         model = plan_model(options.model, options.model_options, options, registry, problems)
-    alone = msgspec.structs.replace(options, device=None, batch_size=None, workers=None)  # those are the evaluated model's
-    judge = plan_model(options.judge, options.judge_options, alone, registry, problems) if options.judge else None
+    judge = plan_judge(options, registry, problems)
     executor = attempt(lambda: registry.get(ExecutorCard, options.executor), problems)
     shard = attempt(lambda: _shard(options.shard), problems)
     _known(options.images, CONDITIONS, "--images", problems)
@@ -92,7 +109,7 @@ def resolve(
     if task is None:
         return None, problems
     task = with_reader_params(task, options)
-    reader = attempt(lambda: registry.get(ReaderCard, task.dataset), problems)
+    reader = _of_task(task, "dataset", lambda: registry.get(ReaderCard, task.dataset), problems)
     _reader_params(task, reader, problems)
     protocol = _protocol(task, options, model, registry, problems)
     params = _params(task, options, protocol, problems)
@@ -161,13 +178,25 @@ def plan_model(name: str, given: Mapping[str, Any], options: RunOptions, registr
     )
 
 
+def plan_judge(options: RunOptions, registry: Registry, problems: list[Problem]) -> ModelPlan | None:
+    """Return the model that metrics may ask, where one is named."""
+    if options.judge:
+        alone = msgspec.structs.replace(options, device=None, batch_size=None, workers=None)  # those are the evaluated model's
+        return plan_model(options.judge, options.judge_options, alone, registry, problems)
+    if options.judge_options:
+        problems.append(Problem("--judge-option: no judge is named", "--judge MODEL   (medbench list models --can generate)"))
+    return None
+
+
 def _protocol(task: Task, options: RunOptions, model: ModelPlan | None, registry: Registry, problems: list[Problem]) -> ProtocolCard | None:
     """Return the protocol that was asked for, else the task's first one that the model's capabilities allow."""
     names = (options.protocol,) if options.protocol else task.protocol
     if options.protocol and options.protocol not in task.protocol:
         problems.append(Problem(f"{task.name} has no protocol {options.protocol}", suggestion(options.protocol, task.protocol)))
-    cards = [card for name in names if (card := attempt(partial(registry.get, ProtocolCard, name), problems))]
+    unknown: list[Problem] = []
+    cards = [card for name in names if (card := _of_task(task, "protocol", partial(registry.get, ProtocolCard, name), unknown))]
     if not cards:
+        problems += unknown[:1]  # a protocol of another plugin does not stand in the way of one that is here
         return None
     chosen: ProtocolCard = next((card for card in cards if model is None or card.asks in model.card.can), cards[0])
     return chosen
@@ -180,8 +209,17 @@ def _params(task: Task, options: RunOptions, protocol: ProtocolCard | None, prob
     given = {**task.params, **{name: value for name, value in options.params.items() if not name.startswith(READER)}}
     if "seed" in made.Params.__struct_fields__:
         given.setdefault("seed", options.seed)
-    params: dict[str, Any] = msgspec.to_builtins(convert_params(made.Params, given, protocol.name, problems))
+    own = {name: f"{task.path}: params.{name}: " for name in task.params if task.path and name not in options.params}
+    params: dict[str, Any] = msgspec.to_builtins(convert_params(made.Params, given, protocol.name, problems, own))
     return params
+
+
+def _of_task(task: Task, key: str, make: Callable[[], T], problems: list[Problem]) -> T | None:
+    """Return what a key of the task names; a mistake there is told with the file and the key."""
+    found: list[Problem] = []
+    made = attempt(make, found)
+    problems += [Problem(f"{task.path or task.name}: {key}: {problem.message}", problem.hint) for problem in found]
+    return made
 
 
 def with_reader_params(task: Task, options: RunOptions) -> Task:
@@ -207,7 +245,7 @@ def _shard(text: str) -> tuple[int, int] | None:
     if not text:
         return None
     part, sign, total = text.partition("/")
-    if not (sign and part.isdigit() and total.isdigit() and 1 <= int(part) <= int(total)):
+    if not (sign and part.isdecimal() and total.isdecimal() and 1 <= int(part) <= int(total)):
         raise UsageError(f"--shard {text}: not of the form part/parts", hint="--shard 1/4 … --shard 4/4, then once without it")
     return int(part), int(total)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
@@ -14,7 +14,7 @@ from medbench.record import Contrast, Score
 from medbench.stats.bootstrap import draws, group_index, percentile_interval
 from medbench.stats.intervals import boundary_interval
 from medbench.stats.multiplicity import holm
-from medbench.stats.paired import contrast
+from medbench.stats.paired import Comparison, contrast
 from medbench.types import Condition, as_text
 
 RESAMPLES = 1_000
@@ -28,6 +28,7 @@ MOST_SUBGROUPS = 8
 """A column with more values is scored value by value, but not compared pair by pair."""
 
 Array = np.ndarray[Any, np.dtype[Any]]
+T = TypeVar("T")
 
 
 def resample(targets: Sequence[Target], names: Sequence[str], seed: int) -> None:
@@ -177,8 +178,7 @@ def condition_contrasts(other: Target, one: Target, method: Callable[[int], str]
     """Yield the paired differences between two conditions of one metric, over the samples that both have."""
     for name in other.point:
         if name in one.point:
-            sides = as_text(other.one.condition), as_text(one.one.condition) or "images=true"
-            yield _contrast(name, other, one, sides, {}, method)
+            yield _contrast(name, (other, one), _sides(other, one), {}, method)
 
 
 def subgroup_contrasts(column: str, targets: Sequence[Target], method: Callable[[int], str]) -> Iterator[Contrast]:
@@ -187,45 +187,84 @@ def subgroup_contrasts(column: str, targets: Sequence[Target], method: Callable[
     "Significant in one subgroup and not in the other" is no difference; this is. Shared draws take into account that the
     samples of one group may lie in several subgroups.
     """
-    card = targets[0].one.plan.card
-    names = [name for name in targets[0].point if card.facts(name).primary]
-    pairs = list(combinations(targets, 2)) if len(targets) <= MOST_SUBGROUPS else []
-    for name in names:
+    for name in _primary(targets[0]):
         made = [
-            _contrast(name, a, b, (f"{column}={a.subgroup[column]}", f"{column}={b.subgroup[column]}"), a.one.condition, method)
-            for a, b in pairs
-            if name in a.point and name in b.point
+            _contrast(
+                name, pair, (f"{column}={pair[0].subgroup[column]}", f"{column}={pair[1].subgroup[column]}"), pair[0].one.condition, method
+            )
+            for pair in _pairs(targets)
         ]
-        adjusted = holm(np.array([np.nan if one.p is None else one.p for one in made]))
-        for one, p in zip(made, adjusted, strict=True):
-            yield msgspec.structs.replace(one, p=None if one.p is None else float(p))
+        yield from _with_holm(made)
 
 
-def _contrast(name: str, a: Target, b: Target, sides: tuple[str, str], condition: Condition, method: Callable[[int], str]) -> Contrast:
-    """Return the difference of one score between two targets that were reduced under the same draws."""
-    values = a.value(name), b.value(name)
-    replicates = a.replicates(name), b.replicates(name)
-    defined = values[0] is not None and values[1] is not None
-    difference = values[0] - values[1] if values[0] is not None and values[1] is not None else None
-    groups = {t.one.samples[i].group for t in (a, b) for i in t.used(name)}
+def interactions(column: str, sides: Sequence[tuple[Target, Target]], method: Callable[[int], str]) -> Iterator[Contrast]:
+    """Yield whether two conditions differ more in one subgroup than in another: differences of differences, adjusted by Holm.
+
+    Args:
+        column: What the subgroups are values of.
+        sides: For each value, the two conditions over the samples of that value that both have.
+        method: Says in words how an interval over so many groups was made.
+    """
+    for name in _primary(sides[0][0]):
+        made = []
+        for (a, b), (c, d) in _pairs(sides):
+            first, second = _sides(a, b)
+            named = f"({first} - {second}) at {column}={a.subgroup[column]}", f"{column}={c.subgroup[column]}"
+            made.append(_contrast(name, (a, b, c, d), named, {}, method))
+        yield from _with_holm(made)
+
+
+def _primary(target: Target) -> list[str]:
+    return [name for name in target.point if target.one.plan.card.facts(name).primary]
+
+
+def _pairs(members: Sequence[T]) -> list[tuple[T, T]]:
+    return list(combinations(members, 2)) if len(members) <= MOST_SUBGROUPS else []
+
+
+def _sides(other: Target, one: Target) -> tuple[str, str]:
+    return as_text(other.one.condition), as_text(one.one.condition) or "images=true"
+
+
+def _with_holm(made: Sequence[Contrast]) -> Iterator[Contrast]:
+    adjusted = holm(np.array([np.nan if one.p is None else one.p for one in made]))
+    for one, p in zip(made, adjusted, strict=True):
+        yield msgspec.structs.replace(one, p=None if one.p is None else float(p))
+
+
+def _contrast(name: str, targets: Sequence[Target], sides: tuple[str, str], condition: Condition, method: Callable[[int], str]) -> Contrast:
+    """Return the difference of one score between two targets, or of two such differences between four, under shared draws."""
+    signs = (1, -1, -1, 1)[: len(targets)]
+    values = [value for target in targets if (value := target.value(name)) is not None]
+    replicates = [target.replicates(name) for target in targets]
+    defined = len(values) == len(targets)
+    entering = [target.one.samples[i] for target in targets for i in target.used(name)]
+    groups = {sample.group for sample in entering}
     found = None
     if defined and len(groups) > 1 and all(len(side) for side in replicates):
-        found = contrast([float(value) for value in values if value is not None], replicates, level=LEVEL)
+        found = contrast(values, replicates, signs, level=LEVEL)
+    card = targets[0].one.plan.card
     return Contrast(
-        metric=a.one.plan.card.name,
+        metric=card.name,
         name=name,
         one=sides[0],
         other=sides[1],
-        difference=difference,
+        difference=float(np.dot(values, signs)) if defined else None,
         low=found.low if found else None,
         high=found.high if found else None,
         level=LEVEL,
         p=found.p if found else None,
-        unit=a.one.plan.card.facts(name).unit,
-        n=len(a.used(name)),
+        unit=card.facts(name).unit,
+        n=len({sample.id for sample in entering}),
         n_groups=len(groups),
-        convention=dict(a.one.plan.convention),
+        convention=dict(targets[0].one.plan.convention),
         condition=condition,
         method=f"paired {method(len(groups))}" if found and found.low is not None else "",
-        note=found.note if found else "no interval: a side is undefined or has fewer than 2 groups",
+        note=_contrast_note(found, len(groups)),
     )
+
+
+def _contrast_note(found: Comparison | None, n_groups: int) -> str:
+    if found is None:
+        return "no interval: a side is undefined or has fewer than 2 groups"
+    return found.note or (f"rough interval: only {n_groups} groups" if n_groups < FEW_GROUPS else "")

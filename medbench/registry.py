@@ -31,6 +31,9 @@ KNOWN_PLUGINS = {
 }
 """What well-known plugins offer, so that a missing one can be named. Only plugins that exist stand here."""
 
+LISTED = ("task", "model", "metric", "dataset")
+"""The kinds that `medbench list` knows."""
+
 
 class Entry(Struct):
     """A card and the plugin it comes from."""
@@ -93,7 +96,8 @@ class Registry:
         for package, offered in KNOWN_PLUGINS.items():
             if name.partition(":")[0] in offered and not any(p.name == package for p in self.plugins.found):
                 return f"{name} comes with {package}: pip install {package}"
-        return f"{suggestion(name, self.names(kind))}   (medbench list {_noun(kind)}s)"
+        listed = f"   (medbench list {_noun(kind)}s)" if _noun(kind) in LISTED else ""
+        return f"{suggestion(name, self.names(kind))}{listed}"
 
 
 def load_registry(*extra: Any) -> Registry:
@@ -118,6 +122,9 @@ def load(card: Card) -> Any:
     except ImportError as error:
         hint = card.install or "is its package installed?"
         raise PluginError(f"{card.name}: cannot import {module} ({error})", hint=hint) from error
+    except Exception as error:
+        hint = "the plugin is broken: tell those who wrote it   (medbench plugins)"
+        raise PluginError(f"{card.name}: importing {module} raised {type(error).__name__}: {error}", hint=hint) from error
     try:
         return getattr(loaded, attribute)
     except AttributeError as error:

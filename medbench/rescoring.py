@@ -20,13 +20,16 @@ from medbench.joining import Joined, join
 from medbench.locks import FolderLock
 from medbench.metric_plans import plan_metrics
 from medbench.options import RunOptions
-from medbench.plan import Plan, plan_model, resolve
+from medbench.plan import Plan, plan_judge, resolve
 from medbench.record import DataFacts, ModelFacts, RunRecord
 from medbench.registry import Registry, load
 from medbench.roots import ensure_twin, find_root, twin_folder
 from medbench.runs import RunFolder, find_run, run_path
 from medbench.tasks import Task
 from medbench.types import Struct
+
+OF_A_FILE = ("task", "model", "split", "variant", "protocol", "params", "id", "columns", "limit")
+"""Options that say what a predictions file is about."""
 
 
 class ScoreOptions(Struct):
@@ -99,11 +102,12 @@ def _run_options(options: ScoreOptions, task: str, seed: int) -> RunOptions:
 
 def _plan_run(options: ScoreOptions, registry: Registry) -> tuple[Plan, list[Problem]]:
     """Return the plan of a run that is there, with the metrics and conventions asked for now."""
-    plan = find_run(options.run, Path(options.runs_dir)).read_plan()
-    problems: list[Problem] = []
+    folder = find_run(options.run, Path(options.runs_dir))
+    plan, access = folder.read_plan(), folder.read_record().data.access
+    problems = _of_a_file(options)
     asked = _run_options(options, plan.task.name, plan.seed if options.seed is None else options.seed)
     metrics, not_computed = plan_metrics(plan.task, asked, registry, problems)
-    judge = plan_model(options.judge, options.judge_options, asked, registry, problems) if options.judge else None
+    judge = plan_judge(asked, registry, problems)
     root = find_root(plan.reader, options.data) if options.data else Path(plan.root)
     if isinstance(root, Problem):
         problems.append(root)
@@ -117,7 +121,15 @@ def _plan_run(options: ScoreOptions, registry: Registry) -> tuple[Plan, list[Pro
         permission=options.permission,
         root=str(root) if isinstance(root, Path) else plan.root,
     )
-    return plan, problems + check_scoring(plan)
+    return plan, problems + check_scoring(plan, access)
+
+
+def _of_a_file(options: ScoreOptions) -> list[Problem]:
+    """Return what was said that a run decides by itself: it would do nothing, and seem to have done something."""
+    bare, flags = ScoreOptions(), {"params": "param"}
+    said = [f"--{flags.get(name, name)}" for name in OF_A_FILE if getattr(options, name) != getattr(bare, name)]
+    what = f"{', '.join(said)}: only for --predictions; {options.run} has its own"
+    return [Problem(what, "leave it out, or run the task again with it")] if said else []
 
 
 def _score_run(options: ScoreOptions, plan: Plan, registry: Registry) -> Iterator[Event]:
@@ -128,13 +140,14 @@ def _score_run(options: ScoreOptions, plan: Plan, registry: Registry) -> Iterato
     for text in old.remarks:
         yield Note(text=text)
     bare = msgspec.structs.replace(
-        old, scores=(), contrasts=(), not_computed={}, signatures={}, versions={}, overrides={**old.overrides, **_overrides(plan)}
+        old, scores=(), contrasts=(), not_computed={}, signatures={}, versions={}, overrides={**old.overrides, **plan.overrides}
     )
     with FolderLock(folder.path) as lock:
         if holder := lock.try_take():
             yield Note(text=f"{holder} is working on the same run: waiting for it")
             lock.wait()
-        yield from finish(plan, folder, samples, predictions, bare, registry, executor=_executor(plan))
+        with folder.discreet(old.data.access):
+            yield from finish(plan, folder, samples, predictions, bare, registry, executor=_executor(plan))
 
 
 def _score_file(options: ScoreOptions, plan: Plan, registry: Registry) -> Iterator[Event]:
@@ -174,13 +187,10 @@ def _score_file(options: ScoreOptions, plan: Plan, registry: Registry) -> Iterat
             n_missing=len(joined.missing),
             remarks=tuple(remarks),
             predictions=folder.write_predictions(joined.predictions),
-            overrides=_overrides(plan),
+            overrides=plan.overrides,
         )
-        yield from finish(plan, folder, indexed.samples, joined.predictions, record, registry, executor=_executor(plan))
-
-
-def _overrides(plan: Plan) -> dict[str, str]:
-    return {"permission_to_send": plan.permission} if plan.permission else {}
+        with folder.discreet(facts.access):
+            yield from finish(plan, folder, indexed.samples, joined.predictions, record, registry, executor=_executor(plan))
 
 
 def _planned(plan: Plan, folder: RunFolder, facts: DataFacts, fingerprint: str) -> Planned:

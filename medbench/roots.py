@@ -10,7 +10,7 @@ from typing import Any
 
 from medbench.cards import ReaderCard
 from medbench.errors import Problem, UsageError
-from medbench.files import cache_folder
+from medbench.files import cache_folder, storage
 from medbench.registry import load
 
 TWIN = "twin"
@@ -31,7 +31,11 @@ def find_root(card: ReaderCard, data: str | None) -> Path | Problem:
     """Return the folder of a dataset, or why there is none. A twin's folder need not exist yet: `ensure_twin` writes it."""
     if data == TWIN:
         return twin_folder(card) if card.twin else Problem(f"{card.name} has no twin", "give its folder with --data DIR")
-    named = data or os.environ.get(variable(card.name)) or _settled(card.name)
+    said, named = "--data", data
+    if not named:
+        said, named = variable(card.name), os.environ.get(variable(card.name))
+    if not named:
+        said, named = "medbench.toml", _settled(card.name)
     if not named:
         where = f"no --data, no {variable(card.name)}, nothing in medbench.toml"
         expected = "; ".join(card.expects)
@@ -39,7 +43,7 @@ def find_root(card: ReaderCard, data: str | None) -> Path | Problem:
         return Problem(f"{card.name} was not found: {where}", "\n".join(line for line in lines if line))
     root = Path(named).expanduser()
     if not root.is_dir():
-        return Problem(f"{card.name}: {root} is not a folder", f"expected a folder with {'; '.join(card.expects)}")
+        return Problem(f"{card.name}: {root} ({said}) is not a folder", f"expected a folder with {'; '.join(card.expects)}")
     return root
 
 
@@ -60,8 +64,9 @@ def twin_folder(card: ReaderCard) -> Path:
 def ensure_twin(card: ReaderCard, root: Path) -> None:
     """Write the default twin of a dataset unless it is there."""
     if not (root / MARKER).is_file():
-        root.parent.mkdir(parents=True, exist_ok=True)
-        load(card)().write_twin(root, seed=0, size=0)
+        with storage(root, "name another cache folder with MEDBENCH_CACHE"):
+            root.parent.mkdir(parents=True, exist_ok=True)
+            load(card)().write_twin(root, seed=0, size=0)
 
 
 def is_synthetic(root: Path) -> bool:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 
-from medbench.errors import DataError, UsageError, suggestion
+from medbench.cards import GUARDED
+from medbench.errors import DataError, MedbenchError, PluginError, UsageError, suggestion
 from medbench.files import private_folder, write_whole
 from medbench.identity import digest, safe_name
 from medbench.plan import Plan
@@ -37,8 +40,29 @@ class RunFolder:
     def create(self, access: str) -> None:
         """Make the folder, for its owner only; data under an agreement gets a file that says so."""
         private_folder(self.path)
-        if access in {"restricted", "credentialed"}:
+        if access in GUARDED:
             write_whole(self.path / "DATA-USE.txt", DATA_USE.format(access=access).encode())
+
+    @contextlib.contextmanager
+    def discreet(self, access: str) -> Iterator[None]:
+        """Keep in the folder what a model or a metric raises over data under an agreement: its message may quote a text.
+
+        Raises:
+            PluginError: the model or the metric broke down; says where the reason is kept.
+            RuntimeError: anything else was raised that is a bug; says the same.
+        """
+        try:
+            yield
+        except Exception as error:
+            ours = isinstance(error, MedbenchError) and not isinstance(error, PluginError)
+            if ours or access not in GUARDED:
+                raise
+            place = self.path / "error.txt"
+            write_whole(place, "".join(traceback.format_exception(error)).encode(errors="replace"))
+            said = f"the model or a metric failed ({type(error).__name__}): why is in {place}, since it may quote {access} data"
+            if isinstance(error, PluginError):
+                raise PluginError(said, hint=error.hint) from None
+            raise RuntimeError(said) from None
 
     def sweep(self) -> None:
         """Remove what an interrupted write left behind; call it under the folder's lock only."""

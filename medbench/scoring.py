@@ -13,7 +13,7 @@ from medbench.events import Event, Note, Progress
 from medbench.measuring import Ask, Measured, Measuring
 from medbench.metric_plans import MetricPlan
 from medbench.record import Contrast, Score
-from medbench.reducing import RESAMPLES, Target, condition_contrasts, resample, subgroup_contrasts
+from medbench.reducing import RESAMPLES, Array, Target, condition_contrasts, interactions, resample, subgroup_contrasts
 from medbench.types import Prediction, Sample, Struct, as_text
 
 
@@ -73,7 +73,9 @@ def score(
     whole = [Target(one, one.answered, np.arange(len(one.samples)), {}, names) for one in measured]
     parts = [(column, subgroups) for one in measured for column in by if (subgroups := _subgroups(one, column, names))]
     paired = _paired(measured, names)
-    resample([*whole, *(t for _, targets in parts for t in targets), *(side for pair in paired for side in pair)], names, seed)
+    crossed = [(column, sides) for pair in paired for column in by if (sides := _crossed(pair, column, names))]
+    pairs = [*paired, *(pair for _, sides in crossed for pair in sides)]
+    resample([*whole, *(t for _, targets in parts for t in targets), *(side for pair in pairs for side in pair)], names, seed)
 
     def method(n_groups: int) -> str:
         several = f"{group[:-1]}ies" if group.endswith("y") else f"{group}s"
@@ -81,6 +83,7 @@ def score(
 
     contrasts = [contrast for pair in paired for contrast in condition_contrasts(*pair, method)]
     contrasts += [contrast for column, targets in parts for contrast in subgroup_contrasts(column, targets, method)]
+    contrasts += [contrast for column, sides in crossed for contrast in interactions(column, sides, method)]
     yield Scored(
         scores=tuple(score for target in (*whole, *(t for _, targets in parts for t in targets)) for score in target.scores(method)),
         contrasts=tuple(contrasts),
@@ -92,9 +95,26 @@ def score(
 
 def _subgroups(one: Measured, column: str, names: Sequence[str]) -> list[Target]:
     """Return what is reduced for each value of a column; samples without a value are in none of them."""
-    values = np.array([sample.meta.get(column, "") for sample in one.samples], dtype=object)
-    chosen = {value: np.flatnonzero(values == value) for value in sorted({v for v in values if v})}
+    chosen = _by_value(one, column, np.arange(len(one.samples)))
     return [Target(one, rows[~one.failed[rows]], rows, {column: value}, names) for value, rows in chosen.items()]
+
+
+def _by_value(one: Measured, column: str, rows: Array) -> dict[str, Array]:
+    """Return value of a column -> those of the rows that have it, by sorted value."""
+    values = np.array([one.samples[i].meta.get(column, "") for i in rows], dtype=object)
+    return {value: rows[values == value] for value in sorted({v for v in values if v})}
+
+
+def _crossed(pair: tuple[Target, Target], column: str, names: Sequence[str]) -> list[tuple[Target, Target]]:
+    """Return a pair of conditions for each value of a column; the samples of both are the same, so the values are too."""
+    split = [_by_value(side.one, column, side.rows) for side in pair]
+    return [
+        (
+            Target(pair[0].one, split[0][v], split[0][v], {column: v}, names),
+            Target(pair[1].one, split[1][v], split[1][v], {column: v}, names),
+        )
+        for v in split[0]
+    ]
 
 
 def _paired(measured: Sequence[Measured], names: Sequence[str]) -> list[tuple[Target, Target]]:

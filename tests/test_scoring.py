@@ -11,6 +11,7 @@ from medbench.cards import MetricCard, ScoreFacts
 from medbench.metric_plans import MetricPlan
 from medbench.reducing import RESAMPLES
 from medbench.scoring import Scored, score
+from medbench.stats.multiplicity import holm
 from medbench.types import Failed, Prediction, Sample, Text
 
 N, GROUPS, SEED = 60, 25, 7
@@ -183,6 +184,17 @@ def test_a_metric_that_takes_no_weights_has_no_interval(scored):
     assert (found.low, found.note) == (None, "no interval: the metric takes no weights")
 
 
+def test_the_order_of_samples_and_predictions_changes_nothing(scored):
+    order = np.random.default_rng(3).permutation(N)
+    given, some = predictions(failing=(3, 8)), SAMPLES
+    one = scored(given, by=("site",))
+    other = scored([given[i] for i in order], samples=[some[i] for i in order[::-1]], by=("site",))
+    for mine, theirs in zip((*one.scores, *one.contrasts), (*other.scores, *other.contrasts), strict=True):
+        wanted = msgspec.structs.asdict(theirs)
+        near = {name: pytest.approx(value, abs=1e-12) if isinstance(value, float) else value for name, value in wanted.items()}
+        assert msgspec.structs.asdict(mine) == near
+
+
 class TestSubgroups:
     def test_each_value_is_scored_over_its_own_samples_under_the_same_draws(self, scored):
         made = scored(predictions(failing=(1, 3)), by=("site",))
@@ -206,6 +218,17 @@ class TestSubgroups:
         assert (found.one, found.other) == ("site=east", "site=west")
         assert found.difference == pytest.approx(MARKS[east].mean() - MARKS[west].mean())
         assert [found.low, found.high] == pytest.approx(bounds(plain_loop(east, MARKS) - plain_loop(west, MARKS)))
+
+    def test_a_difference_counts_the_samples_of_both_sides(self, scored):
+        (found,) = [one for one in scored(predictions(), by=("site",)).contrasts if one.name == "mark"]
+        assert found.n == N
+        assert found.n_groups == len({one.group for one in SAMPLES})
+
+    def test_differences_and_scores_of_few_groups_are_flagged(self, scored):
+        few = [msgspec.structs.replace(one, group=f"g{n % 19}") for n, one in enumerate(SAMPLES)]
+        made = scored(predictions(), samples=few, by=("site",))
+        assert by_name(made, site="east")["mark"].note == "rough interval: only 19 groups"
+        assert [one.note for one in made.contrasts] == ["rough interval: only 19 groups"]
 
     def test_an_unknown_column_is_noted(self, tmp_path):
         events = list(score(SAMPLES, predictions(), [MetricPlan(card=CARD)], tmp_path, seed=0, salt="", by=("sit",)))
@@ -232,6 +255,30 @@ class TestConditions:
         given = [row for shots in (0, 5) for images in ({}, {"images": "blank"}) for row in predictions(shots=shots, **images)]
         sides = {(one.one, one.other) for one in scored(given).contrasts}
         assert sides == {("images=blank shots=0", "shots=0"), ("images=blank shots=5", "shots=5")}
+
+    def test_whether_images_matter_more_in_one_subgroup_is_a_difference_of_differences(self, scored):
+        given = [*predictions(failing=(0, 1)), *predictions(self.BLANK, failing=(1, 2), images="blank")]
+        (found,) = [one for one in scored(given, by=("site",)).contrasts if " at " in one.one]
+        assert (found.one, found.other) == ("(images=blank - images=true) at site=east", "site=west")
+        lost = self.BLANK - MARKS
+        east, west = ([n for n in range(3, N) if SAMPLES[n].meta["site"] == site] for site in ("east", "west"))
+        assert found.difference == pytest.approx(lost[east].mean() - lost[west].mean())
+        assert [found.low, found.high] == pytest.approx(bounds(plain_loop(east, lost) - plain_loop(west, lost)))
+        assert (found.n, found.p is None) == (N - 3, False)
+
+    def test_among_several_subgroups_p_values_are_adjusted(self, scored):
+        thirds = [msgspec.structs.replace(one, meta={"third": "abc"[n % 3]}) for n, one in enumerate(SAMPLES)]
+        given = [*predictions(), *predictions(self.BLANK, images="blank")]
+        found = [one for one in scored(given, samples=thirds, by=("third",)).contrasts if " at " in one.one]
+        assert [(one.one[-7:], one.other) for one in found] == [("third=a", "third=b"), ("third=a", "third=c"), ("third=b", "third=c")]
+        alone = []
+        for pair in ("ab", "ac", "bc"):
+            some = [one for one in thirds if one.meta["third"] in pair]
+            kept = {one.id for one in some}
+            chosen = [one for one in given if one.sample in kept]
+            (single,) = [one for one in scored(chosen, samples=thirds, by=("third",)).contrasts if " at " in one.one]
+            alone.append(single.p)
+        assert [one.p for one in found] == pytest.approx(holm(np.array(alone)).tolist())
 
     def test_without_true_images_nothing_is_compared(self, scored):
         assert scored(predictions(images="blank")).contrasts == ()

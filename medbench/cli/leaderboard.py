@@ -48,7 +48,7 @@ def show(
 
 def _boards(task: str, runs_dir: Path) -> list[Board]:
     from medbench.errors import DataError
-    from medbench.leaderboard.table import build_board
+    from medbench.leaderboard.table import build_boards
     from medbench.registry import load_registry
     from medbench.runs import all_runs
     from medbench.tasks import get_task
@@ -66,13 +66,13 @@ def _boards(task: str, runs_dir: Path) -> list[Board]:
         if task:
             get_task(task, registry)  # an unknown name is the likelier mistake
         raise UsageError(f"no finished run{f' of {task}' if task else ''} in {runs_dir}", hint="medbench runs, or --runs-dir DIR")
-    boards = []
+    boards: list[Board] = []
     for name in names:
         try:
             found = get_task(name, registry)
         except UsageError:
             found = folders[name].read_plan().task  # a task file of the user's, or of a plugin that is gone
-        boards.append(build_board(found, records, _headings(found, registry)))
+        boards += build_boards(found, records, _headings(found, registry))
     return boards
 
 

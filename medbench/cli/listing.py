@@ -52,8 +52,14 @@ def models(
     json: arguments.Json = False,
 ) -> None:
     """List the models."""
-    from medbench.cards import ModelCard
+    from typing import get_args
 
+    from medbench.cards import ModelCard
+    from medbench.errors import UsageError, suggestion
+    from medbench.types import Capability
+
+    if can and can not in get_args(Capability):
+        raise UsageError(f"--can {can}: unknown", hint=suggestion(can, get_args(Capability)))
     rows = [
         [name, plugin, " ".join(card.can), card.kind, card.title] for name, plugin, card in _cards(ModelCard) if not can or can in card.can
     ]

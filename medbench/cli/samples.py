@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,15 +25,16 @@ def samples(
     csv: Annotated[Path | None, typer.Option("--csv", help="Write all rows to this CSV file.", show_default=False)] = None,
     parquet: Annotated[Path | None, typer.Option("--parquet", help="Write all rows to this Parquet file.", show_default=False)] = None,
     include_data: Annotated[
-        bool, typer.Option("--include-data", help="Write texts of data under an agreement into the file, too.")
+        bool, typer.Option("--include-data", help="Write texts of data under an agreement into the file or JSON, too.")
     ] = False,
     all_: Annotated[bool, typer.Option("--all", help=f"Print all rows, not the first {ON_SCREEN}.")] = False,
     runs_dir: arguments.RunsDir = "runs",
     json: arguments.Json = False,
 ) -> None:
     """Show what was asked, answered and expected, sample by sample, with each sample's own scores."""
+    from medbench.cards import GUARDED
     from medbench.registry import load_registry
-    from medbench.report.samples import GUARDED, columns, sample_rows
+    from medbench.report.samples import columns, sample_rows
     from medbench.runs import find_run
 
     folder = find_run(run, Path(runs_dir))
@@ -41,17 +43,19 @@ def samples(
     if show:
         _show(rows, show, json=json)
         return
+    left_out = " (texts left out: data under an agreement; --include-data writes them)" if private else ""
     if csv or parquet:
         names, flat = columns(rows, private=private)
         if csv:
             _write_csv(csv, names, flat)
         if parquet:
             _write_parquet(parquet, names, flat)
-        left_out = " (texts left out: data under an agreement; --include-data writes them)" if private else ""
-        print(f"{len(flat)} rows written to {csv or parquet}{left_out}")
+        print(f"{len(flat)} rows written to {' and '.join(str(path) for path in (csv, parquet) if path)}{left_out}")
         return
     if json:
-        arguments.print_json(rows)
+        arguments.print_json(columns(rows, private=True)[1] if private else rows)
+        if private:
+            print(f"{len(rows)} rows{left_out}", file=sys.stderr)
         return
     _print(rows if all_ else rows[:ON_SCREEN], len(rows), failed=failed)
 
@@ -59,11 +63,13 @@ def samples(
 def _print(rows: list[SampleRow], total: int, *, failed: bool) -> None:
     from medbench.cli.layout import console, table
 
+    conditions = any(row.condition for row in rows)
     if failed:
-        console().print(table(["id", "condition", "status", "why"], [[r.id, r.condition, r.status, r.error] for r in rows], whole=(0,)))
+        heads = ["id", *(["condition"] if conditions else []), "status", "why"]
+        lines = [[row.id, *([row.condition] if conditions else []), row.status, row.error] for row in rows]
+        console().print(table(heads, lines, whole=(0,)))
         _say_more(len(rows), total)
         return
-    conditions = any(row.condition for row in rows)
     heads = ["id", *(["condition"] if conditions else []), "question", "prediction", "reference", "status"]
     lines = [
         [

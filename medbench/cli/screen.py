@@ -50,8 +50,8 @@ def carry_out(events: Iterator[Event], registry: Registry, *, as_json: bool, qui
     if as_json:
         print_json(record)
     else:
-        if header and not finished.asked and not finished.measured:
-            count = f"{record.n_predictions:,} of {record.n_predictions:,}"
+        if header and not (finished.asked or finished.measured or finished.changed):
+            count = f"{record.n_predictions - record.n_failed:,} of {record.n_predictions:,}"
             print(f"nothing to do: {count} outputs and all scores are there ({record.fingerprint})")
         print_scores(record, registry, finished.folder)
     if not record.complete:

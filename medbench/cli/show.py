@@ -104,6 +104,8 @@ def _page(value: Any, *, json: bool, hide: tuple[str, ...] = ()) -> None:
         if field in {*hide, "load", "published"} or content in (None, "", (), {}, []):
             continue
         shown = ", ".join(map(str, content)) if isinstance(content, tuple) else content
+        if isinstance(content, bool):
+            shown = "yes" if content else "no"
         if isinstance(content, dict):
             shown = "  ".join(f"{key}={one}" for key, one in content.items())
         out.print(f"{field.replace('_', ' '):<16} {shown}", soft_wrap=True)

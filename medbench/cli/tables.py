@@ -65,7 +65,7 @@ def print_scores(record: RunRecord, registry: Registry, folder: Path) -> None:
     for name, scores in _grouped(score for score in record.scores if score.subgroup and _primary(score, registry)).items():
         rows = [[f"{cells.label(s, labels[s.metric])}  {as_text(s.subgroup)}", *_row(s, {}, several=True)[1:]] for s in scores]
         _print_block(out, f"{name} · subgroups", rows, scores)
-    shown = [c for c in record.contrasts if not c.name.startswith("type:")]
+    shown = [c for c in record.contrasts if not c.name.startswith("type:") and not c.condition]  # the record has them all
     if shown:
         print()
         rows = [_contrast(c, labels.get(c.metric, {})) for c in shown]
@@ -114,7 +114,9 @@ def _print_foot(record: RunRecord, folder: Path) -> None:
 def _why_rough(record: RunRecord) -> str:
     """Return the reasons why intervals of a record are rough."""
     reasons = {score.note.partition(": ")[2].partition(" ")[0] for score in record.scores if score.note.startswith("rough")}
-    words = {"only": "fewer than 20 groups", "all": "all groups are alike"}
+    group = record.data.group
+    several = f"{group[:-1]}ies" if group.endswith("y") else f"{group}s"
+    words = {"only": f"fewer than 20 {several}", "all": f"all {several} are alike"}
     return ", or ".join(words[reason] for reason in sorted(reasons, reverse=True))
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from medbench.cli import arguments
 from medbench.errors import UsageError
 
 
@@ -23,6 +24,7 @@ def twin(
         Path | None,
         typer.Option("--preview", help="Also draw a sheet of its pictures with what is said of them, as PNG.", show_default=False),
     ] = None,
+    json: arguments.Json = False,
 ) -> None:
     """Write a synthetic twin: the dataset's exact layout, drawn phantoms, templated text. Marked as synthetic for ever after."""
     from medbench.cards import ReaderCard
@@ -35,11 +37,17 @@ def twin(
     reader.write_twin(folder, seed=seed, size=size, **_layout(reader, dataset, layout))
     files = [path for path in folder.rglob("*") if path.is_file()]
     megabytes = sum(path.stat().st_size for path in files) / 1e6
-    print(f"{folder}: {len(files):,} files, {megabytes:.1f} MB, synthetic {card.name} (seed {seed})")
+    count = 0
     if preview:
         from medbench.builtin.twins.preview import write_preview
 
         count = write_preview(reader, folder, "test" if "test" in card.splits else card.splits[-1], preview)
+    if json:
+        facts = {"dataset": card.name, "folder": str(folder), "seed": seed, "files": len(files), "megabytes": round(megabytes, 1)}
+        arguments.print_json({**facts, **({"preview": str(preview), "pictures": count} if preview else {})})
+        return
+    print(f"{folder}: {len(files):,} files, {megabytes:.1f} MB, synthetic {card.name} (seed {seed})")
+    if preview:
         print(f"{preview}: {count} of its pictures")
     print(f"use it with --data {folder}")
 

@@ -1,4 +1,4 @@
-"""The table of one task over run folders: one row a run, every value with its interval."""
+"""The tables of one task over run folders: one for each set of samples, one row a run, every value with its interval."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from collections.abc import Iterable, Sequence
 from medbench.record import RunRecord, Score
 from medbench.report.cells import coverage_cell, interval, number, value_cell
 from medbench.tasks import Published, Task
-from medbench.types import Condition, Struct
+from medbench.types import Condition, Struct, as_text
 
 MAX_COLUMNS = 4
+MARK_WIDTH = 24
 
 
 class Row(Struct):
@@ -26,7 +27,7 @@ class Row(Struct):
 
 
 class Board(Struct):
-    """All runs of a task under one convention."""
+    """All runs of a task on the very same samples, under one convention."""
 
     task: str
     title: str
@@ -34,32 +35,45 @@ class Board(Struct):
     """`metric/name` -> heading; the first one orders the rows."""
     convention: str
     data: str
+    """The samples in words: how many, and the digest that pins them."""
     rows: tuple[Row, ...]
     published: tuple[Published, ...] = ()
 
 
-def build_board(task: Task, records: Iterable[RunRecord], headings: dict[str, str]) -> Board:
-    """Return the board of a task.
+def build_boards(task: Task, records: Iterable[RunRecord], headings: dict[str, str]) -> list[Board]:
+    """Return the boards of a task: numbers on other samples (a twin, a limit, another packaging) are not to be compared.
 
     Args:
         task: Its conventions choose the scores, its primary score orders the rows.
-        records: Records of its runs; of several of one model on one manifest, the last one counts.
+        records: Records of its runs; of several of one model with the same parameters on the same samples, the last one counts.
         headings: `metric/name` -> heading, for the scores that may become columns where the task names none.
+
+    Returns:
+        Real data before synthetic, many samples before few. What others published stands with real data alone.
     """
-    newest = {(r.model.identity, r.data.manifest, r.data.limit, r.seed): r for r in records if r.task == task.name}
+    by_samples: dict[tuple[bool, int, str], list[RunRecord]] = {}
+    for record in records:
+        if record.task == task.name:
+            by_samples.setdefault((record.data.synthetic, -record.data.n, record.data.manifest), []).append(record)
+    return [_board(task, found, headings) for _, found in sorted(by_samples.items(), key=lambda item: item[0])]
+
+
+def _board(task: Task, records: Sequence[RunRecord], headings: dict[str, str]) -> Board:
+    newest = {(r.model.identity, r.seed, r.protocol, as_text(r.params)): r for r in records}
+    varied = _varied(list(newest.values()))
     chosen = [(record, _scores(record, task)) for record in newest.values()]
     columns = _columns(task, [scores for _, scores in chosen], headings)
-    rows = [_row(record, scores, columns) for record, scores in chosen]
+    rows = [_row(record, scores, columns, varied) for record, scores in chosen]
     first = next(iter(columns), "")
-    manifests = sorted({record.data.manifest[:8] for record, _ in chosen})
+    data = records[0].data
     return Board(
         task=task.name,
         title=task.title,
         columns=columns,
         convention=" ".join(f"{family}={name}" for family, name in sorted(task.conventions.items())),
-        data=f"manifest{'s' if len(manifests) > 1 else ''} {', '.join(manifests)}" if manifests else "",
+        data=" · ".join([f"{data.n:,} samples", *(["SYNTHETIC"] if data.synthetic else []), f"manifest {data.manifest[:8]}"]),
         rows=tuple(sorted(rows, key=lambda row: _order(row.scores.get(first), row.system))),
-        published=task.published,
+        published=() if data.synthetic else task.published,
     )
 
 
@@ -110,7 +124,14 @@ def _columns(task: Task, scored: Sequence[dict[str, Score]], headings: dict[str,
     return {name: headings.get(name) or name.partition("/")[2] for name in names}
 
 
-def _row(record: RunRecord, scores: dict[str, Score], columns: dict[str, str]) -> Row:
+def _varied(records: Sequence[RunRecord]) -> list[str]:
+    """Return the parameters in which runs differ; a predictions file has none."""
+    params = [record.params for record in records if record.params]
+    names = sorted({name for one in params for name in one})
+    return [name for name in names if any(one.get(name) != params[0].get(name) for one in params)]
+
+
+def _row(record: RunRecord, scores: dict[str, Score], columns: dict[str, str], varied: Sequence[str]) -> Row:
     first = scores.get(next(iter(columns), ""))
     total = record.n_predictions or 1
     return Row(
@@ -118,7 +139,7 @@ def _row(record: RunRecord, scores: dict[str, Score], columns: dict[str, str]) -
         scores={name: scores[name] for name in columns if name in scores},
         coverage=coverage_cell(first) if first else f"{record.n_predictions - record.n_failed:,}/{record.n_predictions:,}",
         empty=f"{100 * record.n_empty / total:.1f}",
-        marks=tuple(_marks(record)),
+        marks=tuple(_marks(record, varied)),
         fingerprint=record.fingerprint,
     )
 
@@ -129,7 +150,7 @@ def _system(record: RunRecord) -> str:
     return f"{record.model.name} ({shown})" if shown else record.model.name
 
 
-def _marks(record: RunRecord) -> Iterable[str]:
+def _marks(record: RunRecord, varied: Sequence[str]) -> Iterable[str]:
     if record.model.kind != "model":
         yield record.model.kind
     if record.data.synthetic:
@@ -138,9 +159,13 @@ def _marks(record: RunRecord) -> Iterable[str]:
         yield "untrained"
     if record.data.limit is not None:
         yield f"only {record.data.limit} samples"
+    for name in varied:
+        if name in record.params:
+            shown = str(record.params[name])
+            yield f"{name}={shown if len(shown) <= MARK_WIDTH else shown[: MARK_WIDTH - 1] + '…'}"
     if record.n_failed:
         yield f"{record.n_failed:,} failed"
-    if record.overrides:
+    if "permission_to_send" in record.overrides:
         yield "data-use override"
 
 

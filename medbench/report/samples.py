@@ -15,8 +15,6 @@ from medbench.registry import Registry
 from medbench.runs import RunFolder
 from medbench.types import Failed, Prediction, Probabilities, Sample, Struct, Text, Value, as_text
 
-GUARDED = ("restricted", "credentialed")
-
 
 class SampleRow(Struct):
     """One prediction with everything that is known about its sample."""

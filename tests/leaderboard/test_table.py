@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from medbench.leaderboard.table import build_board, cell, to_markdown
+from medbench.leaderboard.table import build_boards, cell, to_markdown
 from medbench.record import DataFacts, ModelFacts, RunRecord, Score
 from medbench.tasks import Published, Task
 
@@ -27,19 +27,24 @@ def _score(name: str, value: float | None, **given) -> Score:
 
 
 def _record(model: str, *scores: Score, **given) -> RunRecord:
-    data = DataFacts(dataset="d", split="test", manifest="abcdef123456", n=10, **given.pop("data", {}))
+    data = DataFacts(**{"dataset": "d", "split": "test", "manifest": "abcdef123456", "n": 10, **given.pop("data", {})})
     facts = ModelFacts(name=model, identity=f"{model}-1", kind="baseline", **given.pop("facts", {}))
     return RunRecord(task="t", fingerprint=f"f-{model}", model=facts, data=data, protocol="vqa", scores=scores, n_predictions=10, **given)
 
 
+def _board(task, records, headings):
+    (board,) = build_boards(task, records, headings)
+    return board
+
+
 def test_rows_are_ordered_by_the_primary_score_and_undefined_ones_come_last():
     records = [_record("low", _score("a", 0.2)), _record("none", _score("a", None)), _record("high", _score("a", 0.7))]
-    assert [row.system for row in build_board(TASK, records, {}).rows] == ["high", "low", "none"]
+    assert [row.system for row in _board(TASK, records, {}).rows] == ["high", "low", "none"]
 
 
 def test_lower_is_better_turns_the_order():
     records = [_record("far", _score("a", 9.0, higher_is_better=False)), _record("near", _score("a", 2.0, higher_is_better=False))]
-    assert [row.system for row in build_board(TASK, records, {}).rows] == ["near", "far"]
+    assert [row.system for row in _board(TASK, records, {}).rows] == ["near", "far"]
 
 
 def test_only_the_tasks_own_convention_and_the_whole_split_count():
@@ -48,14 +53,14 @@ def test_only_the_tasks_own_convention_and_the_whole_split_count():
         _score("a", 0.98, condition={"images": "blank"}),
         _score("a", 0.97, subgroup={"s": "F"}),
     ]
-    board = build_board(TASK, [_record("one", _score("a", 0.3), *others)], {})
+    board = _board(TASK, [_record("one", _score("a", 0.3), *others)], {})
     assert board.rows[0].scores["m/a"].value == 0.3
 
 
 def test_other_tasks_are_left_out_and_of_one_model_the_last_run_counts():
     first, last = _record("one", _score("a", 0.3)), _record("one", _score("a", 0.4))
     foreign = msgspec.structs.replace(last, task="another")
-    board = build_board(TASK, [first, last, foreign], {})
+    board = _board(TASK, [first, last, foreign], {})
     assert [row.scores["m/a"].value for row in board.rows] == [0.4]
 
 
@@ -70,18 +75,47 @@ def test_other_tasks_are_left_out_and_of_one_model_the_last_run_counts():
     ],
 )
 def test_what_a_reader_must_know_is_marked(given, mark):
-    assert mark in build_board(TASK, [_record("one", _score("a", 0.3), **given)], {}).rows[0].marks
+    assert mark in _board(TASK, [_record("one", _score("a", 0.3), **given)], {}).rows[0].marks
 
 
 def test_columns_that_no_run_has_are_dropped():
-    assert list(build_board(TASK, [_record("one", _score("a", 0.3))], {"m/a": "Accuracy"}).columns.items()) == [("m/a", "Accuracy")]
+    assert list(_board(TASK, [_record("one", _score("a", 0.3))], {"m/a": "Accuracy"}).columns.items()) == [("m/a", "Accuracy")]
 
 
 def test_markdown_has_intervals_coverage_and_published_rows_and_escapes_pipes():
-    text = to_markdown(build_board(TASK, [_record("a|b", _score("a", 0.3, n_failed=1), _score("b", 0.5))], {}))
+    text = to_markdown(_board(TASK, [_record("a|b", _score("a", 0.3, n_failed=1), _score("b", 0.5))], {}))
     assert "| a\\|b | 30.0* [10.0, 90.0] | 50.0 [10.0, 90.0] | 10/11 | 0.0 | baseline |" in text
     assert "- Other, accuracy: 90.0 (a paper)" in text
 
 
 def test_a_missing_score_is_said_not_left_blank():
     assert cell(None) == "not computed"
+
+
+def test_only_runs_on_the_same_samples_stand_on_one_board():
+    records = [
+        _record("twin", _score("a", 0.9), data={"synthetic": True, "manifest": "twin"}),
+        _record("few", _score("a", 0.8), data={"manifest": "few", "n": 5, "limit": 5}),
+        _record("one", _score("a", 0.3)),
+        _record("two", _score("a", 0.4)),
+    ]
+    boards = build_boards(TASK, records, {})
+    assert [[row.system for row in board.rows] for board in boards] == [["two", "one"], ["few"], ["twin"]]
+    assert [board.data for board in boards] == [
+        "10 samples · manifest abcdef12",
+        "5 samples · manifest few",
+        "10 samples · SYNTHETIC · manifest twin",
+    ]
+    assert [len(board.published) for board in boards] == [1, 1, 0]
+
+
+def test_one_model_asked_in_two_ways_is_two_rows_that_say_how_they_differ():
+    first = _record("one", _score("a", 0.3), params={"prompt": "{question}", "max_new_tokens": 8})
+    other = _record("one", _score("a", 0.4), params={"prompt": "A question that takes more room: {question}", "max_new_tokens": 8})
+    file = _record("file", _score("a", 0.2))
+    rows = _board(TASK, [first, other, file], {}).rows
+    assert [row.marks for row in rows] == [
+        ("baseline", "prompt=A question that takes m…"),
+        ("baseline", "prompt={question}"),
+        ("baseline",),
+    ]

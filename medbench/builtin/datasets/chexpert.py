@@ -87,7 +87,7 @@ class CheXpert:
         if told > len(samples) and options["views"] == "frontal":
             found.append(f"{told - len(samples):,} of the {told:,} studies have no frontal view: they are left out")
         odd = Counter(f"{name} {value}" for view in views for name, value, bad in _odd(view) if bad)
-        found += [f"{count:,} images with {what}" for what, count in sorted(odd.items())]
+        found += [f"images with {what}: {count:,}" for what, count in sorted(odd.items())]
         return found
 
     def write_twin(self, root: Path, seed: int, size: int) -> None:

@@ -28,6 +28,7 @@ class IuXray:
     """Reads whichever layout stands in the folder; with R2Gen's annotation.json beside the reports, its split holds."""
 
     LAYOUTS = get_args(Layout)
+    PARAMS: tuple[str, ...] = ()
 
     def check(self, root: Path, variant: str = "") -> list[Problem]:
         """Return what is missing from the folder, or how much of a twin is gone."""

@@ -103,7 +103,8 @@ def _breasts(root: Path) -> list[Breast]:
 
 
 def _counts(breasts: Sequence[Breast]) -> dict[str, int]:
-    return dict(Counter(breast.split for breast in breasts))
+    """Return the rows of each split: pictures, so that a breast that lost a view is missed too."""
+    return dict(Counter(breast.split for breast in breasts for _ in breast.views))
 
 
 def _sample(breast: Breast) -> Sample:

@@ -45,6 +45,8 @@ class Row(Struct):
 class VqaRad:
     """Reads `VQA_RAD Dataset Public.json`, or MEVF's `trainset.json` and `testset.json`, or both from one folder."""
 
+    PARAMS: tuple[str, ...] = ()
+
     def check(self, root: Path, variant: str = "") -> list[Problem]:
         """Return what is missing from the folder, or how much of a twin is gone."""
         if variant and variant not in VARIANTS:

@@ -9,7 +9,99 @@ def _rate(label: str, *, primary: bool = False) -> ScoreFacts:
     return ScoreFacts(unit="fraction", higher_is_better=True, low=0.0, high=1.0, worst=0.0, label=label, primary=primary)
 
 
+def _mean(label: str, *, primary: bool = True, lower: bool = False, high: float | None = 1.0) -> ScoreFacts:
+    """Return the facts of a figure from 0 on that is no share of samples, printed as it is."""
+    return ScoreFacts(unit="score", higher_is_better=not lower, high=high, label=label, primary=primary)
+
+
+def _labelwise(label: str, *, lower: bool = False, high: float | None = 1.0) -> dict[str, ScoreFacts]:
+    """Return the facts of a mean over labels and of each label's own."""
+    return {
+        "macro": _mean(f"{label}, mean of labels", lower=lower, high=high),
+        "label:*": _mean(f"{label} *", primary=False, lower=lower, high=high),
+    }
+
+
 CARDS = (
+    MetricCard(
+        name="accuracy",
+        load="medbench.builtin.metrics.classification_decisions:Accuracy",
+        title="share of right decisions: of classes, of whole label sets, of each label",
+        takes=("probabilities",),
+        source="scikit-learn's accuracy_score and balanced_accuracy_score",
+        scores={
+            "accuracy": ScoreFacts(label="accuracy", primary=True),
+            "balanced": ScoreFacts(label="balanced accuracy"),
+            "subset": ScoreFacts(label="accuracy, all labels of an image right"),
+            "label": ScoreFacts(label="accuracy, mean of labels"),
+            "label:*": ScoreFacts(label="accuracy *"),
+        },
+    ),
+    MetricCard(
+        name="auprc",
+        load="medbench.builtin.metrics.classification_ranking:Auprc",
+        title="average precision of each label and its mean over labels",
+        takes=("probabilities",),
+        source="scikit-learn's average_precision_score",
+        scores=_labelwise("AUPRC"),
+    ),
+    MetricCard(
+        name="auroc",
+        load="medbench.builtin.metrics.classification_ranking:Auroc",
+        title="area under the ROC curve of each label and its mean over labels",
+        takes=("probabilities",),
+        source="Hanley and McNeil, Radiology 143:29 (1982)",
+        scores=_labelwise("AUROC"),
+    ),
+    MetricCard(
+        name="brier",
+        load="medbench.builtin.metrics.classification_calibration:Brier",
+        title="mean squared distance of probability and truth, of each label and its mean over labels",
+        takes=("probabilities",),
+        source="Brier, Monthly Weather Review 78:1 (1950)",
+        scores=_labelwise("Brier score", lower=True),
+    ),
+    MetricCard(
+        name="ece",
+        load="medbench.builtin.metrics.classification_calibration:Ece",
+        title="expected calibration error under both definitions, with the error that chance alone would show",
+        takes=("probabilities",),
+        source="Naeini et al., AAAI 2015; Guo et al., ICML 2017, arXiv 1706.04599",
+        scores={
+            "positive": _mean("ECE of P(y = 1), mean of labels", lower=True),
+            "confidence": _mean("ECE of the confidence", primary=False, lower=True),
+            "label:*": _mean("ECE of P(y = 1) *", primary=False, lower=True),
+        },
+    ),
+    MetricCard(
+        name="f1",
+        load="medbench.builtin.metrics.classification_decisions:F1",
+        title="F1 of each label, and its macro, micro, weighted and samples averages",
+        takes=("probabilities",),
+        source="scikit-learn's f1_score",
+        scores={
+            "macro": _mean("F1, mean of labels"),
+            "micro": _mean("F1, all decisions pooled", primary=False),
+            "weighted": _mean("F1, mean weighted by positives", primary=False),
+            "samples": _mean("F1, mean of images", primary=False),
+            "label:*": _mean("F1 *", primary=False),
+        },
+    ),
+    MetricCard(
+        name="log-loss",
+        load="medbench.builtin.metrics.classification_calibration:LogLoss",
+        title="mean of -ln(probability of what is true), of each label and its mean over labels",
+        takes=("probabilities",),
+        source="Good, Journal of the Royal Statistical Society B 14:107 (1952)",
+        scores=_labelwise("log loss", lower=True, high=None),
+    ),
+    MetricCard(
+        name="sensitivity",
+        load="medbench.builtin.metrics.classification_ranking:Sensitivity",
+        title="highest sensitivity at a specificity of at least 0.9, of each label and its mean over labels",
+        takes=("probabilities",),
+        scores=_labelwise("sensitivity"),
+    ),
     MetricCard(
         name="vqa",
         load="medbench.builtin.metrics.vqa:VqaAccuracy",
@@ -27,7 +119,7 @@ CARDS = (
             "open": _rate("open"),
             "open-recall": _rate("open, token recall"),
             "open-f1": _rate("open, token F1"),
-            "open-precision": _rate("open, words of the answer that are right"),
+            "open-precision": _rate("open, token precision"),
             "type:*": _rate(""),
         },
     ),

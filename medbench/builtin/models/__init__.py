@@ -39,6 +39,17 @@ CARDS = (
         batch_size=64,
     ),
     ModelCard(
+        name="prevalence",
+        load="medbench.builtin.models.prevalence:Prevalence",
+        title="the share of train samples that have a label, for every image alike",
+        kind="baseline",
+        can=("classify",),
+        fits="always",
+        isolated=False,
+        paths=("weights",),
+        batch_size=1024,
+    ),
+    ModelCard(
         name="random-answer",
         load="medbench.builtin.models.random_answer:RandomAnswer",
         title="a train answer for the kind of question, drawn at random",

@@ -52,10 +52,8 @@ class Majority:
         return [self._answer(request.kind) for request in requests]
 
     def facts(self) -> Mapping[str, Any]:
-        """Return how much was counted, and the answer for each kind of question."""
-        if self._table is None:
-            return {}
-        return {**_facts(self._table), "answers": {kind: self._answer(kind).text for kind in sorted(self._table.kinds)}}
+        """Return how much was counted; no answer, since facts travel with the record and answers may be private."""
+        return _facts(self._table) if self._table else {}
 
     def _answer(self, kind: str) -> Text:
         if self._table is None:

@@ -6,6 +6,13 @@ from medbench.cards import ProtocolCard
 
 CARDS = (
     ProtocolCard(
+        name="multilabel",
+        load="medbench.builtin.protocols.multilabel:Multilabel",
+        title="classification: the images of a sample in, a probability for each label out",
+        asks="classify",
+        gives="probabilities",
+    ),
+    ProtocolCard(
         name="vqa",
         load="medbench.builtin.protocols.vqa:Vqa",
         title="visual question answering: one question about one image, answered in words",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -38,6 +39,15 @@ class PerSample(ABC):
     def examples(self, samples: Sequence[Sample], params: Any) -> Iterator[Example]:
         """Yield the very requests that would be asked, each with the reference as target."""
         return ((self.request(sample, params), Text(text=sample.references[0])) for sample in samples if sample.references)
+
+
+def placeholders(template: str) -> list[str]:
+    """Return the names that stand in braces.
+
+    >>> placeholders('Look at the {view} view. {indication} Answer as {"findings": "..."}')
+    ['view', 'indication']
+    """
+    return re.findall(r"\{(\w+)\}", template)
 
 
 def noise_seed(sample: Sample, params: GenerationParams) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from medbench.builtin.protocols.per_sample import GenerationParams, PerSample, noise_seed
+from medbench.builtin.protocols.per_sample import GenerationParams, PerSample, noise_seed, placeholders
 from medbench.types import Generate, Sample
 
 
@@ -12,6 +12,14 @@ class VqaParams(GenerationParams):
     prompt: str = "{question}"
     """How the question is put; `{question}` stands for it."""
     max_new_tokens: int = 32
+
+    def __post_init__(self) -> None:
+        """Refuse a template that would not put the question, or would put a placeholder to the model as it stands."""
+        strange = [name for name in placeholders(self.prompt) if name != "question"]
+        if strange:
+            raise ValueError(f"prompt: no such placeholder {{{strange[0]}}}; {{question}} stands for the question")
+        if "{question}" not in self.prompt:
+            raise ValueError("prompt: without {question} the question is never put")
 
 
 class Vqa(PerSample):

@@ -46,7 +46,7 @@ def write_preview(reader: Any, root: Path, split: str, out: Path, params: Mappin
     kept = [(picture, caption_of(sample)) for picture, sample in pictures if not isinstance(picture, Exception)]
     if not kept:
         raise UsageError(f"{root}: no picture of the {split} split can be shown", hint="is the folder whole?")
-    page = contact_sheet([picture for picture, _ in kept], COLUMNS, [caption for _, caption in kept], mode="RGB")
+    page = contact_sheet([picture for picture, _ in kept], COLUMNS, [caption for _, caption in kept])
     write_whole(out, _png(page))
     return len(kept)
 
@@ -60,7 +60,7 @@ def caption_of(sample: Sample) -> str:
     positive = ", ".join(name for name, value in sample.labels.items() if value == 1.0)
     said = [sample.prompt, *sample.references[:1], f"[{positive}]" if positive else "", *(f"[{box.label}]" for box in sample.boxes[:1])]
     text = " ".join(" ".join(filter(None, said)).split())
-    return text if len(text) <= CAPTION else f"{text[: CAPTION - 1]}…"
+    return text if len(text) <= CAPTION else f"{text[: CAPTION - 3]}..."
 
 
 def _placed(image: Image, root: Path) -> Image:

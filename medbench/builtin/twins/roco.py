@@ -143,10 +143,20 @@ def _roughened(rows: list[Row]) -> list[Row]:
     """Give the rows the flaws of the original: a figure without concepts, two test figures with one caption."""
     bare = next(at for at, row in enumerate(rows) if row.split == "train" and not row.withdrawn)
     rows[bare] = replace(rows[bare], concepts=())
-    first, *rest = [at for at, row in enumerate(rows) if row.split == "test" and row.subset == SUBSETS[0]]
-    if rest:
-        rows[rest[0]] = replace(rows[rest[0]], caption=rows[first].caption, concepts=rows[first].concepts)
+    first, *others = _alike(rows, [at for at, row in enumerate(rows) if row.split == "test" and row.subset == SUBSETS[0]])
+    for other in others:
+        rows[other] = replace(rows[other], caption=rows[first].caption, concepts=rows[first].concepts)
     return rows
+
+
+def _alike(rows: list[Row], places: list[int]) -> list[int]:
+    """Return the first two of the places whose figures show the same, so that one caption is true of both; else the first two."""
+    seen: dict[tuple[str, ...], int] = {}
+    for at in places:
+        if rows[at].concepts in seen:
+            return [seen[rows[at].concepts], at]
+        seen[rows[at].concepts] = at
+    return places[:2]
 
 
 # --- ROCO -------------------------------------------------------------------------------------------------------------

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
-from pathlib import Path
 
 from PIL import Image as Pil
 from PIL import ImageDraw, ImageOps
@@ -14,17 +13,14 @@ LINE = 12
 """Height of a caption line in pixels; Pillow's built-in font is used, so the page looks the same everywhere."""
 
 
-def contact_sheet(
-    images: Sequence[Pil.Image], columns: int, captions: Sequence[str] = (), *, side: int = 160, mode: str = "L"
-) -> Pil.Image:
-    """Return one page with each picture fitted into a square of `side` pixels, its caption wrapped below.
+def contact_sheet(images: Sequence[Pil.Image], columns: int, captions: Sequence[str] = (), *, side: int = 160) -> Pil.Image:
+    """Return one page in colour with each picture fitted into a square of `side` pixels, its caption wrapped below.
 
     Args:
         images: pictures of any size and mode.
         columns: pictures in a row.
         captions: one for each picture, or none.
         side: largest side of a picture on the page, in pixels.
-        mode: Pillow mode of the page, `L` or `RGB`.
 
     Raises:
         ValueError: there are captions, but not one for each picture; or there is no column.
@@ -36,9 +32,7 @@ def contact_sheet(
     wrapped = [textwrap.wrap(_printable(caption), max(8, side // 6)) for caption in captions] or [[]] * len(images)
     rows = [range(start, min(start + columns, len(images))) for start in range(0, len(images), columns)]
     heights = [side + LINE * max(len(wrapped[index]) for index in row) + MARGIN for row in rows]
-    page = Pil.new(
-        mode, (min(columns, max(1, len(images))) * (side + MARGIN) + MARGIN, sum(heights) + MARGIN), (32,) * Pil.getmodebands(mode)
-    )
+    page = Pil.new("RGB", (min(columns, max(1, len(images))) * (side + MARGIN) + MARGIN, sum(heights) + MARGIN), (32, 32, 32))
     top = MARGIN
     for row, height in zip(rows, heights, strict=True):
         for index in row:
@@ -53,19 +47,7 @@ def _place(page: Pil.Image, image: Pil.Image, lines: Sequence[str], corner: tupl
     page.paste(fitted, (left + (side - fitted.width) // 2, top + (side - fitted.height) // 2))
     pen = ImageDraw.Draw(page)
     for number, line in enumerate(lines):
-        pen.text((left, top + side + LINE * number), line, fill=(230,) * Pil.getmodebands(page.mode))
-
-
-def preview(images: Sequence[Pil.Image], captions: Sequence[str], out: Path, *, columns: int = 6) -> None:
-    """Write a contact sheet with captions as a PNG.
-
-    Args:
-        images: pictures of any size and mode.
-        captions: one for each picture, or none.
-        out: the file to write.
-        columns: pictures in a row.
-    """
-    contact_sheet(images, columns, captions).save(out, format="PNG")
+        pen.text((left, top + side + LINE * number), line, fill=(230, 230, 230))
 
 
 def _printable(text: str) -> str:

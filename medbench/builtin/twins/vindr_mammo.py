@@ -56,7 +56,7 @@ def write(root: Path, seed: int, size: int) -> None:
         write_table(folder / TABLE, HEADER, (breast for breast, _, _ in rows))
         write_table(folder / "finding_annotations.csv", FINDING_HEADER, (finding for _, finding, _ in rows))
         write_table(folder / "metadata.csv", METADATA_HEADER, (metadata for _, _, metadata in rows))
-        write_marker(folder, made, {"train": 2 * parts["training"], "test": 2 * parts["test"]})
+        write_marker(folder, made, {"train": 4 * parts["training"], "test": 4 * parts["test"]})
 
 
 def _examination(folder: Path, seed: int, number: int, part: str) -> Iterator[tuple[tuple[Any, ...], ...]]:

@@ -131,7 +131,7 @@ def test_chexpert_rows(tmp_path):
     assert odd.labels["No Finding"] == 1.0
     remarks = reader.remarks(root, [sample], {})
     assert "1 of the 2 studies have no frontal view: they are left out" in remarks
-    assert {"1 images with view LL", "4 images with age 0"} <= set(remarks)
+    assert {"images with view LL: 1", "images with age 0: 4"} <= set(remarks)
     assert "no valid.csv" in reader.check(root)[0].message
 
 

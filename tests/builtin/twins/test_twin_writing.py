@@ -1,17 +1,17 @@
+"""How twins are put on disk, and the flaws of VQA-RAD and IU X-ray that theirs have."""
+
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import Counter
 
 import pytest
-from PIL import Image
 
 from medbench.builtin.datasets.iu_xray import IuXray
 from medbench.builtin.datasets.vqa_rad import PUBLIC, VqaRad
 from medbench.builtin.twins.marker import read_marker
 from medbench.builtin.twins.writing import new_twin
-from medbench.errors import DataError, StorageError, UsageError
+from medbench.errors import DataError, StorageError
 from medbench.roots import MARKER
 
 READERS = {"vqa-rad": VqaRad(), "iu-xray": IuXray()}
@@ -28,73 +28,14 @@ def name(request):
     return request.param
 
 
-@pytest.fixture(scope="module")
-def twin(name, tmp_path_factory):
-    root = tmp_path_factory.mktemp("twins") / name
-    READERS[name].write_twin(root, 7, SIZE)
-    return root
-
-
 @pytest.fixture
 def small(name, tmp_path):
     READERS[name].write_twin(tmp_path / "small", 1, 1)
     return tmp_path / "small"
 
 
-def contents(root):
-    return {p.relative_to(root).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(root.rglob("*")) if p.is_file()}
-
-
 def samples(reader, root):
     return {split: list(reader.read(root, split, {})) for split in read_marker(root).counts}
-
-
-def test_the_reader_finds_what_the_marker_says(name, twin):
-    marker = read_marker(twin)
-    found = samples(READERS[name], twin)
-    assert {split: len(rows) for split, rows in found.items()} == marker.counts
-    assert (marker.dataset, marker.seed, marker.size) == (name, 7, SIZE)
-    assert READERS[name].check(twin) == []
-    assert len({s.group for s in found["test"]}) == SIZE
-    assert len({s.group for s in found["train"]}) >= 3 * SIZE
-    ids = [s.id for rows in found.values() for s in rows]
-    assert len(set(ids)) == len(ids)
-    paths = {image.path for rows in found.values() for s in rows for image in s.images}
-    for path in paths:
-        with Image.open(twin / path) as picture:
-            picture.load()
-            assert min(picture.size) >= 128
-
-
-def test_the_same_seed_gives_the_same_bytes(name, small, tmp_path):
-    READERS[name].write_twin(tmp_path / "again", 1, 1)
-    READERS[name].write_twin(tmp_path / "other", 2, 1)
-    assert contents(small) == contents(tmp_path / "again")
-    assert contents(small).values() != contents(tmp_path / "other").values()
-    assert contents(small)[QUESTIONS[name]] != contents(tmp_path / "other")[QUESTIONS[name]]
-
-
-def test_an_older_twin_is_replaced_whole(name, small):
-    READERS[name].write_twin(small, 1, 2)
-    assert read_marker(small).size == 2
-    assert READERS[name].check(small) == []
-    assert [p.name for p in small.parent.iterdir()] == ["small"]
-
-
-@pytest.mark.parametrize("loss", ["picture", "row"])
-def test_a_truncated_twin_is_refused(name, small, loss):
-    if loss == "picture":
-        min([*small.rglob("*.jpg"), *small.rglob("*.png")]).unlink()
-    else:
-        path = small / QUESTIONS[name]
-        content = json.loads(path.read_text(encoding="utf-8"))
-        (content["test"] if isinstance(content, dict) else content).pop()
-        path.write_text(json.dumps(content), encoding="utf-8")
-    (problem,) = READERS[name].check(small)
-    assert "its marker says" in problem.message
-    assert "write it again" in problem.hint
-    with pytest.raises(DataError, match="its marker says"):
-        list(READERS[name].read(small, "test", {}))
 
 
 def test_a_torn_marker_is_refused(name, small):
@@ -103,16 +44,13 @@ def test_a_torn_marker_is_refused(name, small):
         READERS[name].check(small)
 
 
-def test_foreign_files_are_never_written_over(name, tmp_path, small):
+def test_files_of_a_twins_name_are_never_written_over(name, tmp_path):
     foreign = tmp_path / "real"
     foreign.mkdir()
     (foreign / QUESTIONS[name]).write_text("{}", encoding="utf-8")
     with pytest.raises(StorageError, match="holds files that are no twin's"):
         READERS[name].write_twin(foreign, 0, 1)
-    assert contents(foreign).keys() == {QUESTIONS[name]}
-    (small / "notes.txt").write_text("mine", encoding="utf-8")
-    with pytest.raises(StorageError, match=r"notes\.txt"):
-        READERS[name].write_twin(small, 0, 1)
+    assert [path.name for path in foreign.iterdir()] == [QUESTIONS[name]]
     (tmp_path / "file").touch()
     with pytest.raises(StorageError, match="is a file"):
         READERS[name].write_twin(tmp_path / "file", 0, 1)
@@ -125,16 +63,11 @@ def test_an_empty_folder_is_written_into(name, tmp_path):
     assert READERS[name].check(root) == []
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(4))
 def test_the_smallest_twin_is_whole(name, tmp_path, seed):
     READERS[name].write_twin(tmp_path / "one", seed, 1)
     assert READERS[name].check(tmp_path / "one") == []
     assert len({s.group for s in READERS[name].read(tmp_path / "one", "test", {})}) == 1
-
-
-def test_a_negative_size_is_refused(name, tmp_path):
-    with pytest.raises(UsageError, match="-3 test groups"):
-        READERS[name].write_twin(tmp_path / "x", 0, -3)
 
 
 def test_a_failure_leaves_nothing_behind(tmp_path):
@@ -146,15 +79,6 @@ def test_a_failure_leaves_nothing_behind(tmp_path):
     with pytest.raises(StorageError, match="No space left"):
         torn()
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.slow
-def test_default_twins_are_large_enough_to_learn_from(name, tmp_path):
-    READERS[name].write_twin(tmp_path / name, 0, 0)
-    found = samples(READERS[name], tmp_path / name)
-    assert len({s.group for s in found["test"]}) >= 100
-    assert len({s.group for s in found["train"]}) >= 300
-    assert sum(p.stat().st_size for p in (tmp_path / name).rglob("*")) < 15_000_000
 
 
 # --- the flaws of the originals ---------------------------------------------------------------------------------------
