@@ -8,6 +8,8 @@ from typing import Any
 
 import msgspec
 
+from medbench.check import misfit
+from medbench.errors import UsageError
 from medbench.events import Event, Note, Progress
 from medbench.files import FileDigests, cache_folder
 from medbench.identity import digest_of, request_key, safe_name, tree_digest
@@ -79,17 +81,9 @@ def ask(
         shard: (part, parts): ask for this part of the requests only.
 
     Raises:
-        MedbenchError: the model cannot be loaded or broke its interface; a quota is used up; the disk is full.
+        MedbenchError: the model suits no request, cannot be loaded or broke its interface; a quota is used up; the disk is full.
     """
-    wanted: dict[str, Request] = {}
-    faults: dict[str, Failed] = {}
-    for request in requests:
-        key = request_key(identity, request)
-        fault = next((f"{image.path}: {image.fault}" for image in request.images if image.fault), "")
-        if fault:
-            faults[key] = Failed(kind="input", error=fault)
-        else:
-            wanted[key] = request
+    wanted, faults = _told_apart(model, identity, requests)
     mine = [key for key in wanted if shard is None or int(key[:8], 16) % shard[1] == shard[0] - 1]
     missing = store.missing(mine, retry_failed=retry_failed)
     failed = len(faults) + sum(bool(store.failed(key)) for key in set(mine).difference(missing))
@@ -105,6 +99,30 @@ def ask(
             yield Note(text=f"{open_} of {len(mine)} requests were not answered; the same command asks again")
     outputs = Outputs(store, identity, faults, store.read_facts())
     yield Answered(outputs=outputs, asked=len(missing), done=sum(key in store for key in wanted), total=len(wanted))
+
+
+def _told_apart(model: ModelPlan, identity: str, requests: Iterable[Request]) -> tuple[dict[str, Request], dict[str, Failed]]:
+    """Return by key what can be asked, and what fails by what is known already: a broken image, inputs the model does not take.
+
+    Raises:
+        UsageError: the model takes none of the requests.
+    """
+    wanted: dict[str, Request] = {}
+    faults: dict[str, Failed] = {}
+    unfit: list[str] = []
+    for request in requests:
+        key = request_key(identity, request)
+        fault = next((f"{image.path}: {image.fault}" for image in request.images if image.fault), "")
+        if not fault and (fault := misfit(model.card, request)):
+            unfit.append(fault)
+        if fault:
+            faults[key] = Failed(kind="input", error=fault)
+        else:
+            wanted[key] = request
+    if unfit and not wanted:
+        hint = "another model (medbench list models), --protocol or --param (report: images=N sends fewer)"
+        raise UsageError(f"{model.name} takes none of the {len(unfit):,} requests: {unfit[0]}", hint=hint)
+    return wanted, faults
 
 
 def _exchange(

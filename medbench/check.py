@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from medbench.cards import GUARDED
+from medbench.cards import GUARDED, ModelCard
 from medbench.errors import MedbenchError, Problem
 from medbench.plan import SPLITS, ModelPlan, Plan
 from medbench.registry import Registry, load
 from medbench.roots import access_of
+from medbench.types import Request
 
 TERMS = {
     "allow": "it is under an agreement that says nothing of such services",
@@ -39,6 +40,18 @@ def check_scoring(plan: Plan, access: str) -> list[Problem]:
         access: Access tier of the data that the predictions were made on, by the run's own record.
     """
     return [*_metrics(plan), *(_data_use(plan, plan.judge, access) if plan.judge else [])]
+
+
+def misfit(card: ModelCard, request: Request) -> str:
+    """Return why a model cannot take a request, by what its card says of inputs; empty: it can."""
+    count = len(request.images)
+    if card.max_images is not None and count > card.max_images:
+        return f"{count} images, and {card.name} takes at most {card.max_images}"
+    if count < card.min_images:
+        return f"{count} images, and {card.name} needs at least {card.min_images}"
+    if card.needs_text and not any(getattr(request, field, "").strip() for field in ("prompt", "text", "phrase")):
+        return f"no text, and {card.name} needs some"
+    return ""
 
 
 def _capability(plan: Plan, model: ModelPlan, registry: Registry) -> list[Problem]:
@@ -97,7 +110,7 @@ def _metrics(plan: Plan) -> list[Problem]:
         )
     if plan.judge and not asking:
         names = ", ".join(dict.fromkeys(metric.card.name for metric in plan.metrics))
-        said = f"--judge {plan.judge.name}: nothing asks it ({names} ask no second model)"
+        said = f"--judge {plan.judge.name}: nothing asks it (computed: {names})"
         problems.append(Problem(said, "leave it out, or --metric NAME"))
     return problems
 

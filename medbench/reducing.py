@@ -166,7 +166,9 @@ class Target:
 
     def _note(self, value: float | None, interval: tuple[float, float] | None, n_groups: int) -> str:
         if value is None:
-            return "every sample failed" if not len(self.rows) else "undefined: no sample enters this score"
+            if not len(self.rows):
+                return "every sample failed"
+            return "undefined: its samples have one kind of truth alone" if n_groups else "undefined: no sample enters this score"
         if interval is None:
             return "no interval: the metric takes no weights" if not self.weighted else "no interval: fewer than 2 groups"
         if n_groups < FEW_GROUPS:

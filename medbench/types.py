@@ -27,7 +27,7 @@ class Struct(msgspec.Struct, metaclass=_Named, frozen=True, forbid_unknown_field
     """Base of medbench's data: immutable, named fields, strict when read."""
 
 
-class Image(Struct, omit_defaults=True):
+class Image(Struct, omit_defaults=True, gc=False):
     """A picture by reference: decoded late, identified by the digest of its file's bytes and its decode preset."""
 
     path: str = ""
@@ -52,7 +52,7 @@ class Box(Struct):
     height: float
 
 
-class Sample(Struct, omit_defaults=True):
+class Sample(Struct, omit_defaults=True, gc=False):
     """One scored item of a dataset."""
 
     id: str

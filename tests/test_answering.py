@@ -8,7 +8,7 @@ import pytest
 from medbench.answering import WINDOW, Answered, ask, identity_of
 from medbench.builtin.executors.local import LocalExecutor
 from medbench.cards import ModelCard
-from medbench.errors import PluginError
+from medbench.errors import PluginError, UsageError
 from medbench.events import Note, Progress
 from medbench.plan import ModelPlan
 from medbench.store import Store
@@ -20,6 +20,37 @@ CARD = ModelCard(name="m", load="a.b:C", can=("generate",), isolated=False)
 
 def planned(**options):
     return ModelPlan(name="m", card=CARD, plugin="p", options=options, batch_size=1)
+
+
+class TestInputs:
+    @pytest.fixture
+    def answered(self, tmp_path):
+        def carry_out(requests, **facts):
+            plan = msgspec.structs.replace(planned(), card=msgspec.structs.replace(CARD, **facts))
+            model = FakeModel("x")
+            with Store(tmp_path / "store") as store:
+                *_, last = ask(plan, "m-1", {}, requests, LocalExecutor(model), store)
+                return [last.outputs[request] for request in requests], len(model.history)
+
+        return carry_out
+
+    @pytest.mark.parametrize(
+        ("facts", "said"),
+        [
+            ({"max_images": 1}, "2 images, and m takes at most 1"),
+            ({"min_images": 3}, "2 images, and m needs at least 3"),
+            ({"needs_text": True}, "no text, and m needs some"),
+        ],
+    )
+    def test_what_a_model_does_not_take_fails_unasked_and_a_model_that_takes_nothing_is_refused(self, answered, facts, said):
+        images = tuple(Image(path=f"/{name}", digest=name) for name in "abc")
+        unfit = [Generate(prompt=" ", images=images[:2]), Generate(prompt="", images=images[1:])]
+        fitting = Generate(prompt="Where?", images=images if "min_images" in facts else images[:1])
+        outputs, asked = answered([*unfit, fitting], **facts)
+        assert outputs == [Failed(kind="input", error=said)] * 2 + [Text(text="x", finish_reason="stop")]
+        assert asked == 1
+        with pytest.raises(UsageError, match=f"m takes none of the 2 requests: {said}"):
+            answered(unfit, **facts)
 
 
 class TestIdentity:

@@ -82,6 +82,12 @@ def test_an_object_is_what_it_says_it_is(given):
     assert medbench.run("fake-vqa", FakeModel("y", name="mine", identity="other"), **given).fingerprint != record.fingerprint
 
 
+@pytest.mark.parametrize(("name", "value"), [("device", "cuda"), ("workers", 2), ("model_options", {"suffix": "!"})])
+def test_an_object_takes_no_options(given, name, value):
+    with pytest.raises(UsageError, match=f"{name}: Plain is built already"):
+        medbench.run("fake-vqa", Plain(), **given, **{name: value})
+
+
 def test_an_object_without_a_method_is_none(given):
     with pytest.raises(UsageError, match="object has none of the methods generate, classify"):
         medbench.run("fake-vqa", object(), **given)

@@ -101,6 +101,11 @@ def test_a_metric_that_asks_needs_a_judge(problems):
     assert problems(change=asking, judge="fake-echo") == []
 
 
+def test_a_judge_that_nothing_asks_is_said(problems):
+    (said,) = problems(judge="fake-echo")
+    assert said == "--judge fake-echo: nothing asks it (computed: vqa) | leave it out, or --metric NAME"
+
+
 class TestDataUse:
     @pytest.mark.parametrize("access", ["credentialed", "restricted"])
     def test_guarded_data_goes_to_no_other_machine(self, problems, access):
@@ -111,6 +116,18 @@ class TestDataUse:
     @pytest.mark.parametrize("access", ["open", "synthetic", "click-through"])
     def test_other_data_may(self, problems, access):
         assert problems(access, model="remote") == []
+
+    @pytest.mark.parametrize(
+        ("terms", "said"), [("deny", "its terms let no third party"), ("zero-retention-only", "no third-party retention")]
+    )
+    def test_open_data_whose_terms_name_such_services_go_there_no_more_than_guarded_ones(self, problems, terms, said):
+        def under(plan):
+            return msgspec.structs.replace(plan, reader=msgspec.structs.replace(plan.reader, external_api=terms))
+
+        (found,) = problems("open", model="remote", change=under)
+        assert said in found
+        assert problems("synthetic", model="remote", change=under) == []
+        assert problems("open", model="remote", change=under, permission="asked them") == []
 
     def test_a_model_on_this_machine_may_have_it(self, problems):
         assert problems("credentialed") == []
@@ -134,9 +151,10 @@ class TestDataUse:
         assert problems("credentialed", model="remote", permission="  ")
 
     def test_the_judge_is_guarded_as_the_model_is(self, problems, mixed, tmp_path):
-        assert problems("credentialed", judge="remote")[0].startswith("remote would send fake-qa")
+        assert problems("credentialed", judge="remote")[1].startswith("remote would send fake-qa")
         plan, _ = resolve(RunOptions(task="fake-vqa", judge="remote", data=str(tmp_path / "credentialed")), mixed)
-        assert [problem.message for problem in check_scoring(plan)] == ["remote would send fake-qa (credentialed data) to another machine"]
+        found = check_scoring(plan, "credentialed")
+        assert [problem.message for problem in found][1:] == ["remote would send fake-qa (credentialed data) to another machine"]
 
 
 @pytest.mark.parametrize(

@@ -111,6 +111,8 @@ def test_a_file_that_is_not_there_is_a_message(tmp_path):
 def test_no_prediction_is_a_failure_and_an_empty_one_is_an_answer(written):
     rows = read_rows(written("x.jsonl", lines({"id": "a", "prediction": None}, {"id": "b", "prediction": ""}, {"id": 7, "prediction": 3})))
     assert rows[0].value == Failed(kind="model", error="x.jsonl:1: no prediction")
+    (absent,) = read_rows(written("x.jsonl", '{"id": "a", "prediction": NaN}\n'))
+    assert absent.value == rows[0].value, "a table's way to write None"
     assert (rows[1].value, rows[2].id, rows[2].value) == (Text(text=""), "7", Text(text="3"))
 
 

@@ -73,8 +73,12 @@ def test_an_alias_that_several_samples_share_is_refused():
 
 
 def test_an_alias_that_nobody_has_is_refused():
-    with pytest.raises(DataError, match="none of its 4 ids"):
+    with pytest.raises(DataError, match="--id file: the samples have no such name") as caught:
         joined(everything(), alias="file")
+    assert caught.value.hint == "known: qid, study"
+    with pytest.raises(DataError) as caught:
+        joined(everything(), samples=[sample(1)], alias="file")
+    assert caught.value.hint == "the samples of this data have ids alone: leave --id out"
 
 
 class TestQuestions:

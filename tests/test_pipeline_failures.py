@@ -13,7 +13,8 @@ from medbench.events import Progress
 from medbench.hookspecs import hookimpl
 from medbench.registry import load_registry
 from medbench.testing import FakeModel, plugin, write_fake_data
-from medbench.types import Failed, Text
+from medbench.testing.models import Echo
+from medbench.types import Failed, Generate, Text
 
 
 def scores(finished):
@@ -51,7 +52,9 @@ class TestFailures:
         torn = data / "images" / "test-g001-0.png"
         torn.write_bytes(torn.read_bytes()[:-20])
         (data / "images" / "test-g002-0.png").write_bytes(b"")
-        finished = run()
+        events = []
+        finished = run(seen=events)
+        seen = [event for event in events if isinstance(event, Progress) and event.stage == "predict"]
         errors = {
             line["value"]["error"]
             for line in map(msgspec.json.decode, (finished.folder / "predictions.jsonl").read_bytes().splitlines())
@@ -63,6 +66,8 @@ class TestFailures:
             f"{data}/images/test-g002-0.png: an empty file",
         }
         assert (finished.asked, finished.record.n_failed) == (4, 8)
+        assert seen[0] == Progress(stage="predict", done=8, total=12, failed=8)
+        assert seen[-1] == Progress(stage="predict", done=12, total=12, failed=8)
 
     def test_everything_failed_is_a_record_without_values(self, run):
         finished = run(FakeModel(lambda request: Failed(kind="input", error=request.prompt)))
@@ -93,13 +98,21 @@ class TestFailures:
         assert next(event for event in seen if isinstance(event, Progress)) == Progress(stage="predict", done=4, total=12)
 
 
+class Nearby(Echo):
+    """A model that would send things away, unless told that its endpoint is here."""
+
+    def __init__(self, *, local: bool = False):
+        super().__init__()
+
+
 class TestDataUse:
     class Offers:
         """A plugin with a model that says it sends things away."""
 
         @hookimpl
         def medbench_cards(self):
-            return [ModelCard(name="remote", load="medbench.testing.models:Echo", can=("generate",), isolated=False, networked=True)]
+            cards = {"remote": "medbench.testing.models:Echo", "nearby": f"{__name__}:Nearby"}
+            return [ModelCard(name=name, load=where, can=("generate",), isolated=False, networked=True) for name, where in cards.items()]
 
     @pytest.fixture
     def guarded(self, run, tmp_path):
@@ -120,6 +133,25 @@ class TestDataUse:
         assert finished.record.overrides == {"permission_to_send": "DUA 7"}
         assert finished.record.model.networked
         assert guarded("fake-echo").record.overrides == {}
+
+    def test_so_is_that_an_endpoint_was_called_local(self, guarded):
+        assert guarded("nearby", model_options={"local": "true"}).record.overrides == {"stated_local": ["nearby"]}
+
+    @pytest.mark.parametrize(("error", "kind"), [(KeyError, PluginError), (PluginError, PluginError), (RuntimeError, RuntimeError)])
+    def test_what_a_model_says_of_guarded_data_stays_in_the_run_folder(self, guarded, tmp_path, error, kind):
+        def fail(request):
+            raise error(f"cannot read {request.prompt.split()[0]}")
+
+        model = FakeModel(fail)
+        if kind is RuntimeError:
+            model.facts = lambda: fail(Generate(prompt="Question 0: heart"))
+        with pytest.raises(kind) as caught:
+            guarded(model)
+        (kept,) = (tmp_path / "runs").glob("*/*/*/error.txt")
+        assert "Question" in kept.read_text()
+        assert str(caught.value).endswith(f"why is in {kept}, since it may quote credentialed data")
+        assert caught.value.__cause__ is None
+        assert caught.value.__suppress_context__
 
     def test_what_is_written_is_private_and_says_how_it_may_be_used(self, guarded, tmp_path):
         finished = guarded("fake-echo")

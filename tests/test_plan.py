@@ -62,13 +62,13 @@ def test_every_problem_is_found_at_once(plan):
         "--split dev: unknown",
         "--variant of fake-qa x: unknown",
         "fake-vqa has no protocol report",
-        "/nowhere is not a folder",
+        "/nowhere (--data) is not a folder",
     ):
         assert part in said
     assert len(problems) == 14
 
 
-@pytest.mark.parametrize("shard", ["0/4", "4", "a/b", "1/", "/2", "-1/2", "3/2"])
+@pytest.mark.parametrize("shard", ["0/4", "4", "a/b", "1/", "/2", "-1/2", "3/2", "²/4"])
 def test_a_shard_is_a_part_of_parts(plan, shard):
     made, problems = plan(shard=shard)
     assert [problem.message for problem in problems] == [f"--shard {shard}: not of the form part/parts"]
@@ -84,6 +84,41 @@ def test_without_a_task_there_is_no_plan(plan, options, said):
     made, problems = plan(**options)
     assert made is None
     assert said in problems[0].message
+
+
+def test_options_for_a_judge_need_one(plan):
+    assert [problem.message for problem in plan(judge_options={"suffix": "!"})[1]] == ["--judge-option: no judge is named"]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('protocol = "vqaa"', "protocol: no protocol named vqaa"),
+        ('dataset = "fake-qu"', "dataset: no dataset named fake-qu"),
+        ("params = {promt = 1}", "params.promt: protocol vqa has no parameter promt"),
+        (
+            'params = {max_new_tokens = "many"}',
+            "params.max_new_tokens: protocol vqa: parameter max_new_tokens=many: expected `int`, got `str`",
+        ),
+        (
+            'params = {prompt = "{quesion}"}',
+            "params.prompt: protocol vqa: parameter prompt={quesion}: prompt: no such placeholder {quesion}",
+        ),
+    ],
+)
+def test_what_a_task_file_says_wrongly_is_told_with_file_and_key(plan, tmp_path, line, said):
+    table = {"title": '"t"', "dataset": '"fake-qa"', "protocol": '"vqa"', "metrics": '["vqa"]'}
+    key, _, value = line.partition(" = ")
+    path = tmp_path / "mine.toml"
+    path.write_text("".join(f"{name} = {text}\n" for name, text in {**table, key: value}.items()))
+    (problem,) = plan(task=str(path))[1]
+    assert problem.message.startswith(f"{path}: {said}")
+
+
+def test_a_protocol_of_an_absent_plugin_does_not_stand_in_the_way(plan, tmp_path):
+    (tmp_path / "both.toml").write_text('title = "t"\ndataset = "fake-qa"\nprotocol = ["dialogue", "vqa"]\nmetrics = ["vqa"]\n')
+    made, problems = plan(task=str(tmp_path / "both.toml"))
+    assert (made.protocol.name, problems) == ("vqa", [])
 
 
 def test_parameters_of_a_run_stand_over_the_tasks(plan):

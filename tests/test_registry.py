@@ -88,6 +88,16 @@ def test_a_card_that_points_nowhere_is_the_plugins_fault(where, said):
         load(model("m", load=where))
 
 
+@pytest.mark.parametrize(
+    ("source", "said"), [("def (", "raised SyntaxError"), ("raise ValueError('no licence')", "raised ValueError: no licence")]
+)
+def test_a_module_that_breaks_on_import_is_the_plugins_fault(tmp_path, monkeypatch, source, said):
+    (tmp_path / f"breaks_{len(source)}.py").write_text(source)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(PluginError, match=said):
+        load(model("m", load=f"breaks_{len(source)}:C"))
+
+
 def test_every_card_of_medbench_points_at_something(registry):
     for kind in KINDS.values():
         if kind is TaskCard:

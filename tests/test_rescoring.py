@@ -42,6 +42,22 @@ def jsonl(path, pairs, key="id", text="prediction", **more):
     return path
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"split": "train"}, "--split"),
+        ({"limit": 3, "id": "qid"}, "--id, --limit"),
+        ({"params": {"prompt": "{question}!"}}, "--param"),
+        ({"task": "fake-vqa"}, "--task"),
+    ],
+)
+def test_what_a_run_decides_by_itself_cannot_be_said_again(run, score, options, said):
+    folder = run().folder
+    with pytest.raises(PlanError) as caught:
+        score(folder, **options)
+    assert caught.value.problems[0].message == f"{said}: only for --predictions; {folder} has its own"
+
+
 class TestFiles:
     def test_the_predictions_of_a_run_give_the_runs_scores(self, run, score, tmp_path):
         first = run("fake-faulty", model_options={"reject_on": "heart"}, by=("site",))
@@ -237,6 +253,9 @@ class TestJudges:
         with pytest.raises(PlanError) as caught:
             score(first.folder, metrics=("agreed",), judge="remote", registry=registry)
         assert "remote would send fake-qa (credentialed data)" in caught.value.problems[0].message
+        twin = write_fake_data(tmp_path / "twin")
+        with pytest.raises(PlanError):
+            score(first.folder, metrics=("agreed",), judge="remote", registry=registry, data=twin)
         made = score(first.folder, metrics=("agreed",), judge="remote", permission="DUA 7", registry=registry)
         assert made.record.overrides == {"permission_to_send": "DUA 7"}
 

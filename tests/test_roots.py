@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from medbench.cards import ReaderCard
-from medbench.errors import Problem, UsageError
+from medbench.errors import Problem, StorageError, UsageError
 from medbench.roots import MARKER, access_of, ensure_twin, find_root, is_synthetic, twin_folder, variable
 from medbench.testing.plugin import CARDS
 
@@ -45,7 +45,12 @@ def test_nothing_found_says_what_was_looked_for_and_where_to_get_it():
 
 
 def test_a_folder_that_is_none_is_a_problem(tmp_path):
-    assert find_root(CARD, str(tmp_path / "gone")).message == f"chest-set: {tmp_path / 'gone'} is not a folder"
+    assert find_root(CARD, str(tmp_path / "gone")).message == f"chest-set: {tmp_path / 'gone'} (--data) is not a folder"
+
+
+def test_a_folder_that_is_none_is_told_with_who_named_it(tmp_path, monkeypatch):
+    monkeypatch.setenv(variable("chest-set"), str(tmp_path / "gone"))
+    assert find_root(CARD, None).message == f"chest-set: {tmp_path / 'gone'} ({variable('chest-set')}) is not a folder"
 
 
 @pytest.mark.parametrize(
@@ -68,6 +73,14 @@ def test_a_twin_is_written_once(monkeypatch, tmp_path):
     assert (root / "mark").is_file()
     assert is_synthetic(root)
     assert find_root(CARD, "twin") == Problem("chest-set has no twin", "give its folder with --data DIR")
+
+
+def test_a_cache_that_cannot_be_written_is_a_message(monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("MEDBENCH_CACHE", str(tmp_path / "file"))
+    with pytest.raises(StorageError, match="Not a directory") as caught:
+        ensure_twin(FAKE, twin_folder(FAKE))
+    assert caught.value.hint == "name another cache folder with MEDBENCH_CACHE"
 
 
 @pytest.mark.parametrize(

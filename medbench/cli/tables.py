@@ -15,6 +15,9 @@ from medbench.registry import Registry
 from medbench.report import cells
 from medbench.types import as_text
 
+STATED = ("undefined", "rare", "not predicted")
+"""What a signature may say in words about labels that a reader of the table must know."""
+
 
 def print_header(event: Planned) -> None:
     """Print what is evaluated on what, and where it goes."""
@@ -58,19 +61,22 @@ def print_scores(record: RunRecord, registry: Registry, folder: Path) -> None:
     """Print every score of a record with interval, coverage and rate of empty outputs, and what stands behind them."""
     out = console()
     labels = {metric: labels_of(registry, metric) for metric in {score.metric for score in record.scores}}
-    for name, scores in _grouped(score for score in record.scores if not score.subgroup).items():
+    first = record.scores[0].metric if record.scores else ""
+    whole = [score for score in record.scores if not score.subgroup]
+    shown_here = [score for score in whole if ":" not in score.name or score.metric == first]
+    for name, scores in _grouped(shown_here).items():
         several = len({score.metric for score in scores}) > 1
         rows = [_row(score, labels[score.metric], several=several) for score in scores]
         _print_block(out, name or "score", rows, scores)
     for name, scores in _grouped(score for score in record.scores if score.subgroup and _primary(score, registry)).items():
         rows = [[f"{cells.label(s, labels[s.metric])}  {as_text(s.subgroup)}", *_row(s, {}, several=True)[1:]] for s in scores]
         _print_block(out, f"{name} · subgroups", rows, scores)
-    shown = [c for c in record.contrasts if not c.name.startswith("type:") and not c.condition]  # the record has them all
+    shown = [c for c in record.contrasts if ":" not in c.name and not c.condition]  # the record has them all
     if shown:
         print()
         rows = [_contrast(c, labels.get(c.metric, {})) for c in shown]
         out.print(table(["difference", "", "value", "95 % interval"], rows, right=(2,), whole=(3,)))
-    _print_foot(record, folder)
+    _print_foot(record, folder, hidden=len(whole) - len(shown_here))
 
 
 def _print_block(out: Any, name: str, rows: Sequence[Sequence[str]], scores: Sequence[Score]) -> None:
@@ -90,16 +96,28 @@ def _primary(score: Score, registry: Registry) -> bool:
         return True
 
 
-def _print_foot(record: RunRecord, folder: Path) -> None:
+def _print_foot(record: RunRecord, folder: Path, *, hidden: int) -> None:
     out = console()
     print()
+    if hidden:
+        print(f"{hidden} more scores, of single labels, are in the record (--json)")
     if any(score.note.startswith("rough") for score in record.scores):
         print(f"{cells.ROUGH} a rough interval: {_why_rough(record)}")
     for name, why in record.not_computed.items():
         out.print(f"not computed   {name}: {why}", soft_wrap=True)
+    for said in dict.fromkeys(s[what] for what in STATED for s in record.signatures.values() if what in s):
+        out.print(f"{'labels':<14} {said}", soft_wrap=True)
     answered = record.n_predictions - record.n_failed
+    truncated = max((score.n_truncated for score in record.scores), default=0)
+    unparsable = max((score.n_unparsable for score in record.scores), default=0)
     method = next((score.method for score in record.scores if score.method), "")
-    parts = [f"coverage {answered:,}/{record.n_predictions:,}", f"empty {record.n_empty:,}", f"intervals: {method}" if method else ""]
+    parts = [
+        f"coverage {answered:,}/{record.n_predictions:,}",
+        f"empty {record.n_empty:,}",
+        f"unparsable {unparsable:,}" if unparsable else "",
+        f"cut by the length limit {truncated:,}" if truncated else "",
+        f"intervals: {method}" if method else "",
+    ]
     out.print(" · ".join(part for part in parts if part), soft_wrap=True)
     resolved = cells.resolution(record.scores)
     if resolved:

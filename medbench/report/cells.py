@@ -66,7 +66,8 @@ def empty_cell(score: Score) -> str:
 
 def label(score: Score | Contrast, labels: dict[str, str]) -> str:
     """Return what a table calls a score; an arrow says that lower is better."""
-    name = labels.get(score.name) or score.name.replace(":", " ", 1)
+    family, _, member = score.name.partition(":")
+    name = labels.get(score.name) or labels.get(f"{family}:*", f"{family} *").replace("*", member)
     lower = isinstance(score, Score) and score.higher_is_better is False
     return f"{name} ↓" if lower else name
 

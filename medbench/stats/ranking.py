@@ -10,7 +10,7 @@ import numpy as np
 from medbench.stats.bootstrap import Array
 from medbench.stats.labels import columns, ratio, shaped
 
-_BLOCK = 64  # resamples whose weights stay in the processor's cache
+_CELLS = 250_000  # weights of a block (resamples x rows) that stay in the processor's cache
 
 
 class _Order(NamedTuple):
@@ -68,11 +68,12 @@ def _each(truth: Array, scores: Array, weights: Array, figure: Callable[[_Steps]
     columns_of_truth, columns_of_scores = columns(truth, scores)
     orders = [_order(t, s) for t, s in zip(columns_of_truth.T, columns_of_scores.T, strict=True)]
     found = np.full((count, len(weights), len(orders)), np.nan)
-    for start in range(0, len(weights), _BLOCK):
-        block = np.ascontiguousarray(weights[start : start + _BLOCK].T, dtype=np.float64)
+    size = max(8, min(64, _CELLS // max(1, weights.shape[1])))
+    for start in range(0, len(weights), size):
+        block = np.ascontiguousarray(weights[start : start + size].T, dtype=np.float64)
         for label, order in enumerate(orders):
             if order is not None:
-                found[:, start : start + _BLOCK, label] = figure(_steps(order, block))
+                found[:, start : start + size, label] = figure(_steps(order, block))
     return [shaped(values, truth) for values in found]
 
 

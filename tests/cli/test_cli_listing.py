@@ -27,6 +27,9 @@ def test_models_are_listed_by_what_they_can(medbench):
     able = [row["model"] for row in medbench("list", "models", "--can", "generate", "--json").json]
     assert {"majority", "fake-echo", "trial-learner"} <= set(able)
     assert medbench("list", "models", "--can", "synthesize", "--json").json == []
+    refused = medbench("list", "models", "--can", "genrate")
+    assert (refused.code, refused.out) == (2, "")
+    assert "did you mean generate?" in refused.err
 
 
 @pytest.mark.parametrize(

@@ -66,6 +66,11 @@ def test_texts_of_guarded_data_are_written_only_on_request(medbench, workplace):
     said = medbench("samples", done.record.fingerprint, "--csv", "kept.csv").out
     assert "texts left out: data under an agreement; --include-data writes them" in said
     assert "Question" not in (workplace / "kept.csv").read_text()
+    asked = medbench("samples", done.record.fingerprint, "--json")
+    assert "Question" not in asked.out
+    assert "texts left out" in asked.err
+    assert [row["id"] for row in asked.json] == [f"test-{at:03d}" for at in range(12)]
+    assert "Question" in medbench("samples", done.record.fingerprint, "--json", "--include-data").out
     medbench("samples", done.record.fingerprint, "--csv", "all.csv", "--include-data")
     assert "Question" in (workplace / "all.csv").read_text()
 
@@ -132,6 +137,9 @@ def test_a_twin_is_written_marked_and_repeatable(medbench, workplace):
     assert done.record.data.synthetic
     assert (done.record.n_predictions, done.record.data.n_groups) == (15, 5)
     assert medbench("twin", "nonesuch", "three").code == 2
+    facts = medbench("twin", "fake-qa", "four", "--json").json
+    assert (facts["dataset"], facts["folder"], facts["seed"]) == ("fake-qa", "four", 0)
+    assert facts["files"] == sum(path.is_file() for path in (workplace / "four").rglob("*"))
 
 
 def test_every_json_is_whole_and_the_same_each_time(medbench, finished):

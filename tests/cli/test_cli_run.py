@@ -113,6 +113,9 @@ def test_a_dry_run_states_the_plan_and_carries_nothing_out(run, workplace):
         (("--split", "val"), "fake-qa has no val split", "it has: train, test"),
         (("--protocol", "report"), "fake-vqa has no protocol report", "known: vqa"),
         (("--executor", "ray"), "no executor named ray", "known: local"),
+        (("--metric", "trial-words", "--convention", "exact"), "no convention named exact", "none of these metrics has any"),
+        (("--judge-option", "suffix=!"), "--judge-option: no judge is named", "--judge MODEL"),
+        (("--judge", "fake-echo"), "--judge fake-echo: nothing asks it", "leave it out"),
         (("--shard", "3/2"), "--shard 3/2: not of the form part/parts", "--shard 1/4"),
         (("--metric-option", "ordr=3"), "--metric-option ordr: none of vqa has it", ""),
     ],
@@ -145,7 +148,7 @@ def test_all_problems_are_shown_at_once(medbench, workplace):
     refused = medbench("run", "--task", "fake-vqa", "--model", "fake-ecko", "--data", "nowhere", "--images", "blonk", "--limit", "0")
     assert refused.code == 2
     assert "error: this plan cannot run (4 problems)" in refused.err
-    for message in ("no model named fake-ecko", "--images blonk", "--limit 0", "fake-qa: nowhere is not a folder"):
+    for message in ("no model named fake-ecko", "--images blonk", "--limit 0", "fake-qa: nowhere (--data) is not a folder"):
         assert f"\n  {message}" in refused.err
     assert "\n      did you mean fake-echo?" in refused.err
     assert not (workplace / "runs").exists()

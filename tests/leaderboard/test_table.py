@@ -113,9 +113,5 @@ def test_one_model_asked_in_two_ways_is_two_rows_that_say_how_they_differ():
     first = _record("one", _score("a", 0.3), params={"prompt": "{question}", "max_new_tokens": 8})
     other = _record("one", _score("a", 0.4), params={"prompt": "A question that takes more room: {question}", "max_new_tokens": 8})
     file = _record("file", _score("a", 0.2))
-    rows = _board(TASK, [first, other, file], {}).rows
-    assert [row.marks for row in rows] == [
-        ("baseline", "prompt=A question that takes m…"),
-        ("baseline", "prompt={question}"),
-        ("baseline",),
-    ]
+    marks = [row.marks[1:] for row in _board(TASK, [first, other, file], {}).rows]
+    assert marks == [("prompt=A question that takes m…",), ("prompt={question}",), ()]

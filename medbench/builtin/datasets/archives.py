@@ -13,19 +13,22 @@ from medbench.errors import DataError
 MAX_TEXT = 1 << 20
 """Most bytes of one text: a hundred times a long radiology report."""
 
+UTF8 = "utf-8-sig"
+"""UTF-8 with or without a byte order mark."""
 
-def read_text(path: Path, limit: int = MAX_TEXT) -> str:
-    """Return a whole UTF-8 file of at most `limit` bytes.
+
+def read_text(path: Path, limit: int = MAX_TEXT, encoding: str = UTF8) -> str:
+    """Return a whole file of at most `limit` bytes as text.
 
     Raises:
-        DataError: it is missing, larger, or not UTF-8; the message gives line and column.
+        DataError: it is missing, larger, or not in that encoding; the message gives line and column.
     """
     try:
         with path.open("rb") as file:
             raw = file.read(limit + 1)
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})", hint="is this the right data folder?") from error
-    return _decoded(str(path), raw, limit)
+    return _decoded(str(path), raw, limit, encoding)
 
 
 class Archive:
@@ -37,13 +40,13 @@ class Archive:
         self.names = frozenset(opened.namelist())
         """The members, as the zip names them."""
 
-    def read_text(self, name: str, limit: int = MAX_TEXT) -> str:
+    def read_text(self, name: str, limit: int = MAX_TEXT, encoding: str = UTF8) -> str:
         """Return a member as text.
 
         Raises:
-            DataError: there is no such member, it is larger than `limit` when unpacked, damaged, or not UTF-8.
+            DataError: there is no such member, it is larger than `limit` when unpacked, damaged, or not in that encoding.
         """
-        return _decoded(f"{self._path}/{name}", self.read(name, limit), limit)
+        return _decoded(f"{self._path}/{name}", self.read(name, limit), limit, encoding)
 
     def read(self, name: str, limit: int = MAX_TEXT) -> bytes:
         """Return the bytes of a member.
@@ -78,13 +81,14 @@ def open_archive(path: Path) -> Iterator[Archive]:
         yield Archive(path, opened)
 
 
-def _decoded(name: str, raw: bytes, limit: int) -> str:
+def _decoded(name: str, raw: bytes, limit: int, encoding: str) -> str:
     if len(raw) > limit:
         raise DataError(f"{name}: more than {limit:,} bytes", hint="is this the right file?")
     try:
-        return raw.decode("utf-8-sig")
+        return raw.decode(encoding)
     except UnicodeDecodeError as error:
         before = raw[: error.start]
         line, column = before.count(b"\n") + 1, len(before) - before.rfind(b"\n")
         fault = f"not UTF-8 at line {line}, column {column} (byte 0x{raw[error.start]:02x})"
-        raise DataError(f"{name}: {fault}", hint="save the file as UTF-8") from error
+        hint = "save it as UTF-8, or name its encoding where the reader takes it: --param reader.encoding=latin-1"
+        raise DataError(f"{name}: {fault}", hint=hint) from error

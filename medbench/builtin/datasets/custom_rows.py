@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, NoReturn
 
 from medbench.builtin.datasets.json_stream import stream_objects
-from medbench.builtin.datasets.strict import place, read_json, rows_of
+from medbench.builtin.datasets.strict import MAX_BYTES, place, read_json, rows_of
 from medbench.builtin.datasets.tables import MAX_LINE, header_of, read_table
 from medbench.errors import DataError
 
@@ -17,9 +17,6 @@ Row = tuple[str, dict[str, Any]]
 """Where it stands (`line 7`, `entry 3 (line 40)`), and its fields."""
 
 SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".jsonl", ".json")
-
-MAX_COCO = 128 << 20
-"""Largest COCO file in bytes: it is read whole, since its captions may stand before its images."""
 
 QUESTION, ANSWER = "question", "answer"
 """What the turns of a conversation are called as fields."""
@@ -135,8 +132,8 @@ def _pairs(path: Path, where: str, turns: list[Any]) -> Iterator[tuple[str, str]
 
 def _coco(path: Path) -> Iterator[Row]:
     """Yield one row for each image, with all its captions."""
-    if path.is_file() and path.stat().st_size > MAX_COCO:
-        raise DataError(f"{path}: more than {MAX_COCO:,} bytes", hint="write it as JSONL: one image a line")
+    if path.is_file() and path.stat().st_size > MAX_BYTES:  # it is read whole: its captions may stand before its images
+        raise DataError(f"{path}: more than {MAX_BYTES:,} bytes", hint="write it as JSONL: one image a line")
     content = read_json(path)
     if not isinstance(content, dict) or "annotations" not in content:
         raise DataError(f"{path}: no images and annotations in it", hint="COCO captions: {images: [{id, file_name}], annotations: […]}")

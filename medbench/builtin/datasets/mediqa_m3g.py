@@ -105,7 +105,7 @@ def weight_of(author: Author | None, complete: bool, frequent: bool) -> float:
 def _candidates(root: Path, name: str) -> list[Path]:
     """Return the files that may hold a split: `train.json` itself, else every `*train*.json`."""
     exact = root / f"{name}.json"
-    return [exact] if exact.is_file() else sorted(root.glob(f"*{name}*.json"))
+    return [exact] if exact.is_file() else sorted(path for path in root.glob(f"*{name}*.json") if path.is_file())
 
 
 def _entries(root: Path, split: Any) -> Iterator[tuple[Path, dict[str, Any], str]]:

@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Self
 
-from medbench.builtin.datasets.archives import Archive, open_archive, read_text
+from medbench.builtin.datasets.archives import UTF8, Archive, open_archive, read_text
 from medbench.builtin.datasets.tables import find_table
 from medbench.errors import DataError
 
@@ -97,8 +97,9 @@ def _holds(folder: Path, suffix: str, deep: int) -> bool:
 class Reports:
     """The free-text reports, from the zip or from files; to be used as a context."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, encoding: str = UTF8) -> None:
         self._root = root
+        self._encoding = encoding
         self._files = [
             base for folder in places(root) for base in (folder / "mimic-cxr-reports" / "files", folder / "files") if base.is_dir()
         ]
@@ -121,17 +122,17 @@ class Reports:
         """Return a report as it stands.
 
         Raises:
-            DataError: it is nowhere, not UTF-8, or larger than any report is.
+            DataError: it is nowhere, not in the encoding, or larger than any report is.
         """
         name = f"{study_folder(subject, study)}.txt"
         if self._archive and self._prefix + name in self._archive.names:
-            return self._archive.read_text(self._prefix + name)
+            return self._archive.read_text(self._prefix + name, encoding=self._encoding)
         path = next((base / name for base in self._files if (base / name).is_file()), None)
         if path is None:
             raise DataError(
                 f"{self._root}: no report {name}", hint=f"reports come as {REPORTS} with MIMIC-CXR; give the folder that holds it"
             )
-        return read_text(path)
+        return read_text(path, encoding=self._encoding)
 
 
 def has_reports(root: Path) -> bool:

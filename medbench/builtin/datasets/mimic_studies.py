@@ -32,7 +32,7 @@ class View(msgspec.Struct, frozen=True, gc=False, array_like=True, order=True):
         return _ROLES.get(self.position, "other")
 
 
-class Study(msgspec.Struct, frozen=True):
+class Study(msgspec.Struct, frozen=True, gc=False):
     """A study of the split that was asked for."""
 
     subject: str
@@ -90,8 +90,10 @@ def _owners(path: Path, split: str) -> tuple[dict[str, tuple[str, str]], dict[st
         if part != split:
             others.add(dicom)
             continue
+        pair = pairs.get(study)
+        if pair is None:
+            pair = pairs[study] = (subject, study)
         _require_ids(path, line, dicom, study, subject)
-        pair = pairs.setdefault(study, (subject, study))
         if pair[0] != subject:
             refuse(path, line, f"the study {study} belongs to two subjects, {pair[0]} and {subject}")
         owners[dicom] = pair
@@ -117,7 +119,9 @@ def _views(path: Path, owners: dict[str, tuple[str, str]]) -> tuple[dict[str, st
             continue
         if dicom in views:
             refuse(path, line, f"the dicom_id {dicom} is there twice")
-        views[dicom] = known.setdefault(position, position.strip().upper())
+        if position not in known:
+            known[position] = position.strip().upper()
+        views[dicom] = known[position]
         if owner[1] not in taken:
             taken[owner[1]] = moment(date, time)
     return views, taken

@@ -80,10 +80,9 @@ def means_and_labels(name: str, values: Array, table: Table) -> Values:
         values: (resamples, labels).
         table: What they were computed from.
     """
-    own = np.where(table.kept, values, np.nan)
-    made = {name: (macro(own, table.kept), table.any_known)}
+    made = {name: (macro(values, table.kept), table.any_known)}
     for at, label in enumerate(table.labels):
-        made[f"label:{label}"] = (own[:, at], table.known[:, at] & table.kept[at])
+        made[f"label:{label}"] = (values[:, at], table.known[:, at] & table.kept[at])
     return made
 
 

@@ -53,8 +53,7 @@ class F1(_Decisions):
 
     def kept(self, table: Table) -> Array:
         """Return which labels are true or predicted anywhere."""
-        called = (table.decided(self._threshold) == 1) & table.known
-        return np.asarray(((table.truth == 1) | called).any(axis=0))
+        return np.asarray(((table.truth == 1) | (table.decided(self._threshold) == 1)).any(axis=0))
 
     def scores(self, table: Table, weights: Array) -> Values:
         """Return `macro` and `label:NAME`, and of several labels `micro`, `weighted` and `samples`."""
@@ -81,13 +80,10 @@ class F1(_Decisions):
 
     def _own(self, table: Table, decided: Array) -> Array:
         """Return the F1 of each row, NaN where it has none."""
-        known = table.known
-        both, either = (
-            ((table.truth == 1) & (decided == 1)).sum(axis=1),
-            (table.truth == 1).sum(axis=1) + (known & (decided == 1)).sum(axis=1),
-        )
+        true, called = table.truth == 1, decided == 1
+        both, either = (true & called).sum(axis=1), true.sum(axis=1) + called.sum(axis=1)
         own = np.divide(2 * both, either, out=np.full(len(both), self._empty), where=either > 0)
-        return np.where(known.any(axis=1), own, np.nan)
+        return np.where(table.known.any(axis=1), own, np.nan)
 
 
 class Accuracy(_Decisions):

@@ -40,6 +40,8 @@ class Table(NamedTuple):
     def decided(self, threshold: float) -> Array:
         """Return 1 or 0 for each cell: at or above the threshold; of classes, the most probable one, the first of equals.
 
+        What is masked is 0.
+
         >>> table = Table(("a", "b"), np.array([[1.0, 0.0]]), np.array([[0.3, 0.2]]), True, np.array([True, True]))
         >>> table.decided(0.5).tolist(), table._replace(exclusive=False).decided(0.5).tolist()
         ([[1.0, 0.0]], [[0.0, 0.0]])
@@ -73,7 +75,7 @@ def read_pairs(pairs: Sequence[Pair], metric: str) -> Table:
     if (found := _first(~masked & ((given < 0) | (given > 1)), pairs, labels, given)) is not None:
         sample, label, value = found
         raise PluginError(f"metric {metric}: sample {sample}: the probability of {label} is {value:g}", hint="a number from 0 to 1")
-    exclusive = len(labels) > 1 and not masked.any() and bool((truth.sum(axis=1) == 1).all())
+    exclusive = len(labels) > 1 and bool((truth.sum(axis=1) == 1).all())  # a row with a masked cell sums to NaN
     return Table(labels, truth, np.where(masked, np.nan, given), exclusive, np.ones(len(labels), dtype=bool))
 
 

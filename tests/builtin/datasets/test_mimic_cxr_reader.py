@@ -9,6 +9,7 @@ import pytest
 
 from medbench.builtin.datasets.chexpert_labels import LABELS
 from medbench.builtin.datasets.mimic_cxr import MimicCxr
+from medbench.builtin.datasets.mimic_exceptions import STAND_INS
 from medbench.builtin.datasets.mimic_layout import CHEXPERT, METADATA, RADIOLOGIST, REPORTS, SPLIT, has_reports
 from medbench.builtin.datasets.mimic_packagings import chat_file
 from medbench.builtin.datasets.mimic_studies import moment
@@ -176,6 +177,29 @@ def test_remarks_count_who_is_left_out(twin):
     assert any(r.startswith("1 of") and "have no row in mimic-cxr-2.0.0-chexpert.csv" in r for r in labels)
     pictures = READER.remarks(twin, read(twin, "test", "r2gen"), {"variant": "r2gen"})
     assert any("studies count more than once" in r for r in pictures)
+
+
+def test_reports_that_the_authors_cut_by_hand_are_counted(copy):
+    by_hand = "50913680"
+    assert by_hand in STAND_INS
+    found = read(copy)
+    for name in (SPLIT, METADATA):
+        rewrite(copy / JPG / f"{name}.gz", found[0].id[1:], by_hand)
+    remarks = READER.remarks(copy, found, {"variant": "frontal"})
+    assert any(r.startswith("studies whose report the authors of the data cut by hand: 1;") for r in remarks)
+
+
+def test_reports_in_another_encoding_are_read_when_it_is_named(copy):
+    path = copy / TEXT / REPORTS
+    with zipfile.ZipFile(path) as archive:
+        texts = {name: archive.read(name).replace(b"FINDINGS:", b"FINDINGS:  Caf\xe9.") for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, text in texts.items():
+            archive.writestr(name, text)
+    with pytest.raises(DataError, match=r"s5\d+\.txt: not UTF-8 at line \d+") as caught:
+        read(copy)
+    assert "--param reader.encoding=latin-1" in caught.value.hint
+    assert any("Café." in s.references[0] for s in read(copy, encoding="latin-1"))
 
 
 def test_missing_parts_are_named(tmp_path):

@@ -9,8 +9,10 @@ import pytest
 
 from medbench.builtin.datasets.nih_cxr14 import LABELS, NihCxr14
 from medbench.files import FileDigests
+from medbench.foreign import read_rows
 from medbench.images import decode
 from medbench.index import read_index
+from medbench.joining import join
 
 DATA = Path(os.environ.get("MEDBENCH_TEST_DATA") or Path(__file__).parents[4] / "shared" / "data") / "nih_cxr14_subset"
 pytestmark = pytest.mark.skipif(not (DATA / "labels.csv").is_file(), reason="no real images below $MEDBENCH_TEST_DATA or ../shared/data")
@@ -36,3 +38,19 @@ def test_remarks_name_the_rare_labels():
 def test_the_way_to_it_is_shown():
     assert NihCxr14().check(DATA, "subset") == []
     assert "--variant subset" in NihCxr14().check(DATA)[0].hint
+
+
+def test_predictions_that_others_published_join_by_the_name_of_the_image():
+    columns = {"id": "image", **{f"prob:{label}": f"prob_{label}" for label in LABELS}}
+    rows = read_rows(DATA / "chexnet_predictions.csv", columns=columns)
+    samples = read_index(NihCxr14(), DATA, "test", PARAMS, FileDigests()).samples
+    joined = join(rows, samples, DATA / "chexnet_predictions.csv")
+    assert (len(joined.predictions), joined.missing, joined.unknown, joined.matched_by) == (61, (), (), "id")
+    assert {prediction.value.labels for prediction in joined.predictions} == {tuple(LABELS)}
+    labels = {sample.id: sample.labels for sample in samples}
+    shown = {kind: [] for kind in (0.0, 1.0)}
+    for prediction in joined.predictions:
+        for label, value in zip(prediction.value.labels, prediction.value.values, strict=True):
+            shown[labels[prediction.sample][label]].append(value)
+    # a wrong join would give both the same mean
+    assert sum(shown[1.0]) / len(shown[1.0]) > 2 * sum(shown[0.0]) / len(shown[0.0])

@@ -32,6 +32,14 @@ def test_unreadable_json_is_refused_with_its_place(tmp_path, raw, said):
     assert said in refusal(tmp_path / "x.json", raw)
 
 
+def test_a_file_that_would_fill_the_memory_is_refused(tmp_path, monkeypatch):
+    (tmp_path / "x.json").write_bytes(b"[" + b" " * 100 + b"]")
+    assert read_json(tmp_path / "x.json") == []
+    monkeypatch.setattr("medbench.builtin.datasets.strict.MAX_BYTES", 50)
+    with pytest.raises(DataError, match=r"x\.json: more than 50 bytes"):
+        read_json(tmp_path / "x.json")
+
+
 def test_a_missing_file_is_a_data_error(tmp_path):
     with pytest.raises(DataError, match="cannot be read"):
         read_json(tmp_path / "none.json")

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import csv
 import gzip
+import io
 
 import pytest
 
@@ -62,6 +64,20 @@ def test_broken_tables_are_refused_with_the_line(tmp_path, content, said):
         list(read_table(path, ("a",)))
     assert str(path) in caught.value.message
     assert caught.value.hint
+
+
+@pytest.mark.parametrize("block", [1, 7, 40, 1 << 18])
+@pytest.mark.parametrize("odd", ["", '"q, r"', '"two\nlines"', '""""', "\N{LATIN SMALL LETTER E WITH ACUTE}"])
+def test_rows_and_their_lines_do_not_depend_on_where_the_quotes_begin(tmp_path, monkeypatch, block, odd):
+    monkeypatch.setattr(tables, "_BLOCK", block)
+    lines = ["a,b,c", *(f"{k},{k * k},x" for k in range(30)), "", f"30,{odd},y", "31,,z", ""]
+    path = table(tmp_path, "\n".join(lines))
+    parsed = csv.reader(io.StringIO("\n".join(lines), newline=""))
+    expected = [(parsed.line_num, (row[2], row[1])) for row in parsed if row]
+    assert list(read_table(path, ("c", "b"))) == expected[1:]
+    path.write_text("\n".join([*lines[:-1], "32,1\n"]), encoding="utf-8")
+    with pytest.raises(DataError, match=f"line {expected[-1][0] + 1}: 2 fields, the header has 3"):
+        list(read_table(path, ("c", "b")))
 
 
 def test_wrong_and_truncated_gzips_are_refused(tmp_path):

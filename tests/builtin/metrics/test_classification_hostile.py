@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import doctest
+import importlib
 import io
 import warnings
 
@@ -165,8 +167,7 @@ def test_what_is_masked_may_hold_anything_and_need_not_be_predicted():
     for made in CLASSES.values():
         metric = made()
         reduced = metric.reduce(metric.measure(pairs), np.ones((1, 4)))
-        if "label:b" in reduced:
-            assert reduced["label:b"][1].tolist() == [False, True, True, False]
+        assert reduced["label:b"][1].tolist() == [False, True, True, False]
 
 
 @pytest.mark.parametrize(
@@ -182,3 +183,9 @@ def test_what_is_masked_may_hold_anything_and_need_not_be_predicted():
 def test_options_out_of_range_are_refused(made, options, said):
     with pytest.raises(UsageError, match=said):
         made(**options)
+
+
+@pytest.mark.parametrize("name", ["metrics.classification_rows", "metrics.classification_ranking", "protocols.multilabel"])
+def test_examples_hold(name):
+    result = doctest.testmod(importlib.import_module(f"medbench.builtin.{name}"))
+    assert (result.attempted > 0, result.failed) == (True, 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from medbench.builtin.metrics.classification_calibration import Brier, Ece, LogL
 from medbench.builtin.metrics.classification_decisions import F1, Accuracy
 from medbench.builtin.metrics.classification_ranking import Auprc, Auroc, Sensitivity
 from medbench.cards import MetricCard
+from medbench.stats.calibration import ece_floor
 from medbench.testing import check_metric
 from medbench.types import Pair, Probabilities, Sample
 
@@ -147,6 +149,19 @@ def test_of_one_label_there_is_one_accuracy_and_one_f1(threshold):
     assert {name: value[0] for name, value in values_of(F1(threshold=threshold), pairs).items()} == {"macro": f1, "label:pneumonia": f1}
 
 
+def test_one_label_that_all_have_is_still_decided_by_the_threshold():
+    pairs = pairs_of(np.ones((4, 1)), np.array([[0.9], [0.2], [0.6], [0.5]]), ("pneumonia",))
+    assert values_of(Accuracy(), pairs)["accuracy"][0] == 0.75
+    assert values_of(F1(), pairs)["macro"][0] == pytest.approx(6 / 7)
+
+
+def test_what_is_masked_is_neither_right_nor_wrong():
+    truth, given = np.array([[1, np.nan, 0], [np.nan, 1, 0], [np.nan] * 3]), np.array([[0.9, 0.9, 0.1], [0.9, 0.1, 0.1], [0.9] * 3])
+    accuracy, f1 = Accuracy(), F1()
+    assert np.array_equal(accuracy.per_sample(accuracy.measure(pairs_of(truth, given)))["subset"], [1, 0, np.nan], equal_nan=True)
+    assert np.array_equal(f1.per_sample(f1.measure(pairs_of(truth, given)))["samples"], [1, 0, np.nan], equal_nan=True)
+
+
 @pytest.mark.parametrize("specificity", [0.8, 0.95])
 def test_sensitivity_is_the_highest_of_the_curve_at_that_specificity(specificity):
     truth, given = made_up(rows=120)
@@ -162,7 +177,7 @@ def calibration_error(right, given, bins=15):
     """The definition, bin by bin: (low, high], the first one with its lower edge."""
     edges = np.linspace(0, 1, bins + 1)
     total = 0.0
-    for low, high in zip(edges[:-1], edges[1:], strict=True):
+    for low, high in pairwise(edges):
         inside = (given > low) & (given <= high) | ((low == 0) & (given == 0))
         total += abs(right[inside].sum() - given[inside].sum())
     return total / len(right)
@@ -198,7 +213,8 @@ def test_the_signature_of_ece_states_floor_slope_and_intercept():
     assert value == pytest.approx(stated["floor of positive"], abs=0.015), "a calibrated model is at its floor"
     assert stated["slope"]["edema"] == pytest.approx(1.0, abs=0.15)
     assert stated["intercept"]["edema"] == pytest.approx(0.0, abs=0.15)
-    assert stated["floor of confidence"] > 0
+    expected = ece_floor(truth, given, definition="confidence")[0]
+    assert stated["floor of confidence"] == pytest.approx(expected, abs=5e-5) != pytest.approx(stated["floor of positive"], abs=1e-3)
     odds = given**3 / (given**3 + (1 - given) ** 3)
     values_of(metric, pairs_of(truth, odds, ("edema",)))
     assert metric.signature()["slope"]["edema"] == pytest.approx(1 / 3, abs=0.06), "three times too sure"

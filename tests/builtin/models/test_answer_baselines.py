@@ -81,7 +81,7 @@ def test_majority_reports_what_it_counted(tmp_path):
     assert facts == {"n_examples": 12, "n_kinds": 4}, "the blank answer teaches nothing"
     assert seen == [(12, 12)]
     model = Majority(weights=str(tmp_path / "fit"))
-    assert model.facts()["answers"] == {"PRES": "yes", "POS": "left lung", "POS, ABN": "aorta", "PLANE": "axial"}
+    assert model.facts() == facts, "no answer: facts travel with the record, and answers may be private"
     assert Majority().facts() == {}
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from medbench.builtin.protocols.report import Report
 from medbench.builtin.protocols.vqa import Vqa
+from medbench.errors import UsageError
 from medbench.identity import sample_seed
 from medbench.types import Failed, Generate, Image, Sample, Text
 
@@ -57,4 +58,21 @@ def test_a_report_is_asked_for_with_columns_and_as_many_images_as_wanted():
     request = Report().request(SAMPLES[1], params)
     assert request == Generate(prompt="Write. Indication: cough.", images=PICTURES[:2], max_new_tokens=256)
     assert Report().request(SAMPLES[1], Report.Params()).images == PICTURES
-    assert Report().request(SAMPLES[0], params).prompt == "Write. Indication: {indication}."
+    assert Report().request(SAMPLES[0], params).prompt == "Write. Indication: .", "a sample without one"
+
+
+def test_what_stands_in_a_column_is_not_taken_for_a_placeholder():
+    assert Report().request(SAMPLES[1], Report.Params(prompt="{view} of {indication}")).prompt == "{indication} of cough"
+
+
+def test_a_column_that_no_sample_has_is_refused():
+    with pytest.raises(UsageError, match="prompt: no sample has a column indicaton") as caught:
+        Report().requests(SAMPLES, Report.Params(prompt="{indicaton}"))
+    assert caught.value.hint == "did you mean indication?"
+
+
+@pytest.mark.parametrize(("prompt", "said"), [("{quesion}", "no such placeholder {quesion}"), ("Look!", "the question is never put")])
+def test_a_template_that_does_not_put_the_question_is_refused(prompt, said):
+    with pytest.raises(ValueError, match=said):
+        Vqa.Params(prompt=prompt)
+    Vqa.Params(prompt='{question} Answer as {"answer": "..."}')
