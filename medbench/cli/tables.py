@@ -76,7 +76,7 @@ def print_scores(record: RunRecord, registry: Registry, folder: Path) -> None:
         print()
         rows = [_contrast(c, labels.get(c.metric, {})) for c in shown]
         out.print(table(["difference", "", "value", "95 % interval"], rows, right=(2,), whole=(3,)))
-    _print_foot(record, folder, hidden=len(whole) - len(shown_here))
+    _print_foot(record, folder, shown_here, hidden=len(whole) - len(shown_here))
 
 
 def _print_block(out: Any, name: str, rows: Sequence[Sequence[str]], scores: Sequence[Score]) -> None:
@@ -96,13 +96,13 @@ def _primary(score: Score, registry: Registry) -> bool:
         return True
 
 
-def _print_foot(record: RunRecord, folder: Path, *, hidden: int) -> None:
+def _print_foot(record: RunRecord, folder: Path, shown: Sequence[Score], *, hidden: int) -> None:
     out = console()
     print()
     if hidden:
         print(f"{hidden} more scores, of single labels, are in the record (--json)")
-    if any(score.note.startswith("rough") for score in record.scores):
-        print(f"{cells.ROUGH} a rough interval: {_why_rough(record)}")
+    if any(score.note.startswith("rough") for score in shown):
+        print(f"{cells.ROUGH} a rough interval: {_why_rough(shown, record.data.group)}")
     for name, why in record.not_computed.items():
         out.print(f"not computed   {name}: {why}", soft_wrap=True)
     for said in dict.fromkeys(s[what] for what in STATED for s in record.signatures.values() if what in s):
@@ -129,10 +129,9 @@ def _print_foot(record: RunRecord, folder: Path, *, hidden: int) -> None:
     out.print(f"run            {folder}", soft_wrap=True)
 
 
-def _why_rough(record: RunRecord) -> str:
-    """Return the reasons why intervals of a record are rough."""
-    reasons = {score.note.partition(": ")[2].partition(" ")[0] for score in record.scores if score.note.startswith("rough")}
-    group = record.data.group
+def _why_rough(scores: Sequence[Score], group: str) -> str:
+    """Return the reasons why intervals are rough."""
+    reasons = {score.note.partition(": ")[2].partition(" ")[0] for score in scores if score.note.startswith("rough")}
     several = f"{group[:-1]}ies" if group.endswith("y") else f"{group}s"
     words = {"only": f"fewer than 20 {several}", "all": f"all {several} are alike"}
     return ", or ".join(words[reason] for reason in sorted(reasons, reverse=True))
