@@ -57,8 +57,9 @@ def caption_of(sample: Sample) -> str:
     >>> caption_of(Sample(id="a", group="a", split="test", prompt="Is it round?", references=("yes",), labels={"nodule": 1.0}))
     'Is it round? yes [nodule]'
     """
-    positive = ", ".join(name for name, value in sample.labels.items() if value == 1.0)
-    said = [sample.prompt, *sample.references[:1], f"[{positive}]" if positive else "", *(f"[{box.label}]" for box in sample.boxes[:1])]
+    tags = [name for name, value in sample.labels.items() if value == 1.0] + [box.label for box in sample.boxes]
+    shown = ", ".join(name for name in dict.fromkeys(tags) if name not in sample.references)
+    said = [sample.prompt, *sample.references[:1], f"[{shown}]" if shown else ""]
     text = " ".join(" ".join(filter(None, said)).split())
     return text if len(text) <= CAPTION else f"{text[: CAPTION - 3]}..."
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+import unicodedata
 from collections.abc import Sequence
 
 from PIL import Image as Pil
@@ -51,4 +52,6 @@ def _place(page: Pil.Image, image: Pil.Image, lines: Sequence[str], corner: tupl
 
 
 def _printable(text: str) -> str:
-    return text.encode("latin-1", "replace").decode("latin-1")
+    """Return the text in letters that Pillow's font has: without accents, and a question mark for what is not Latin."""
+    bare = "".join(letter for letter in unicodedata.normalize("NFKD", text) if not unicodedata.combining(letter))
+    return bare.encode("latin-1", "replace").decode("latin-1")
