@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,16 @@ def read_items(path: Path) -> list[Item]:
     Raises:
         DataError: the file is missing or torn, an id is there twice, or an item cannot be used.
     """
+    try:
+        status = path.stat()
+    except OSError:
+        return _parsed(path, 0, 0)  # reading it says why it cannot be read
+    return _parsed(path, status.st_mtime_ns, status.st_size)
+
+
+@lru_cache(maxsize=1)
+def _parsed(path: Path, _modified_ns: int, _size: int) -> list[Item]:
+    """Parse the file once for those who ask in turn: the check, the samples, the remarks."""
     content = read_json(path)
     if not isinstance(content, dict):
         raise DataError(f"{path}: the file holds no object with train, val and test", hint="is this R2Gen's annotation.json?")

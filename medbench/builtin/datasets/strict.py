@@ -78,12 +78,18 @@ def required_field(path: Path, row: Mapping[str, Any], name: str, where: str) ->
     return text
 
 
+_PLAIN = re.compile(r"\w[\w.-]*(?:/\w[\w.-]*)*")
+"""Paths that need no second look: nearly all of them, a hundred thousand times over."""
+
+
 def inner_path(path: Path, name: str, where: str) -> str:
     """Return `name` as a normal relative path with forward slashes.
 
     Raises:
         DataError: it is absolute, climbs out of its folder with `..`, or holds a NUL.
     """
+    if _PLAIN.fullmatch(name):
+        return name
     parts = PurePosixPath(name.replace("\\", "/")).parts
     if not parts or ".." in parts or "\0" in name or PurePosixPath(parts[0]).is_absolute() or PureWindowsPath(name).drive:
         raise DataError(f"{path}: {where}: the path {name!r} leads out of the data folder", hint="paths are relative to the images' folder")
