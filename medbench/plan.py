@@ -118,9 +118,7 @@ def resolve(
         return None, problems
     split = options.split or task.split
     _known([split], SPLITS, "--split", problems)
-    variant = options.variant or task.variant or (reader.variants[0] if reader.variants else "")
-    if reader.variants or options.variant:
-        _known([variant], reader.variants, f"--variant of {reader.name}", problems)
+    variant = _variant(task, options, reader, problems)
     root = attempt(partial(find_root, reader, options.data), problems)
     if isinstance(root, Problem):
         problems.append(root)
@@ -239,6 +237,13 @@ def _reader_params(task: Task, reader: ReaderCard | None, problems: list[Problem
         for name in task.reader
         if name not in known and name != "preset"
     ]
+
+
+def _variant(task: Task, options: RunOptions, reader: ReaderCard, problems: list[Problem]) -> str:
+    variant = options.variant or task.variant or (reader.variants[0] if reader.variants else "")
+    if reader.variants or options.variant:
+        _known([variant], reader.variants, f"--variant of {reader.name}", problems)
+    return variant
 
 
 def _shard(text: str) -> tuple[int, int] | None:

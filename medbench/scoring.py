@@ -60,10 +60,7 @@ def score(
     measuring = Measuring(
         {sample.id: sample for sample in samples}, predictions, folder, salt=salt, ask=ask, judge=judge, train_references=train_references
     )
-    for column in by:
-        if not any(column in sample.meta for sample in samples):
-            known = sorted({name for sample in samples for name in sample.meta})
-            yield Note(text=f"no sample has a column {column}, so nothing is scored by it ({suggestion(column, known)})")
+    yield from _absent_columns(samples, by)
     yield Progress(stage="score", done=0, total=len(metrics))
     measured: list[Measured] = []
     for number, made in enumerate(measuring.run(metrics), 1):
@@ -91,6 +88,14 @@ def score(
         signatures={one.plan.slug: one.signature for one in measured if one.signature},
         measured=measuring.anew,
     )
+
+
+def _absent_columns(samples: Sequence[Sample], by: Sequence[str]) -> Iterator[Note]:
+    """Say which columns nothing can be scored by."""
+    for column in by:
+        if not any(column in sample.meta for sample in samples):
+            known = sorted({name for sample in samples for name in sample.meta})
+            yield Note(text=f"no sample has a column {column}, so nothing is scored by it ({suggestion(column, known)})")
 
 
 def _subgroups(one: Measured, column: str, names: Sequence[str]) -> list[Target]:

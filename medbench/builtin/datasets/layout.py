@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from medbench.errors import DataError, Problem, UsageError, suggestion
+from medbench.errors import Problem, UsageError, suggestion
 from medbench.types import Sample, Split
 
 
@@ -61,16 +61,6 @@ def require_options(dataset: str, params: Mapping[str, Any], allowed: Mapping[st
         if value not in allowed[name]:
             raise UsageError(f"{dataset}: reader parameter {name} is {value!r}", hint=f"one of {', '.join(allowed[name])}")
     return chosen
-
-
-def require_some(path: Path, count: int, what: str) -> None:
-    """Do nothing when something was read.
-
-    Raises:
-        DataError: nothing was.
-    """
-    if not count:
-        raise DataError(f"{path}: there is no {what} in it", hint="is this the right file?")
 
 
 def masked(samples: Iterable[Sample]) -> list[str]:

@@ -121,7 +121,7 @@ def _index(*, worth: bool) -> Index | None:
     try:
         return _read(folder)
     except (OSError, ValueError):
-        pass
+        pass  # not there, or torn: it is made anew below
     try:
         if not worth and _first_time(folder):
             return None
