@@ -65,8 +65,13 @@ def _capability(plan: Plan, model: ModelPlan, registry: Registry) -> list[Proble
 
 
 def _fit(plan: Plan, model: ModelPlan) -> list[Problem]:
-    if model.card.fits == "always" and "train" not in plan.reader.splits:
-        return [Problem(f"{model.name} learns from a train split; {plan.reader.name} has none")]
+    if not plan.needs_train:
+        return []
+    learner = model.name if plan.fits_model else f"protocol {plan.protocol.name}"
+    if "train" not in plan.reader.splits:
+        return [Problem(f"{learner} learns from a train split; {plan.reader.name} has none")]
+    if plan.split == "train" and "train" in plan.protocol.splits:
+        return [Problem(f"{learner} learns from the train split, so it cannot be evaluated on it", "--split test")]
     return []
 
 
@@ -89,8 +94,7 @@ def _parts(plan: Plan) -> set[str]:
     """Return what of the data the plan needs: a model needs pictures, and one that is fitted here the train split."""
     if plan.model is None:
         return {plan.split}
-    fitted = plan.model.card.fits == "always" and "weights" not in plan.model.options
-    return {plan.split, "pictures", *(["train"] if fitted else [])}
+    return {plan.split, "pictures", *(["train"] if plan.needs_train else [])}
 
 
 def _metrics(plan: Plan) -> list[Problem]:

@@ -13,6 +13,7 @@ import msgspec
 from medbench.answering import Answered, ask, identity_of
 from medbench.errors import DataError, MedbenchError
 from medbench.events import Event, Finished, Note
+from medbench.figures import Figure
 from medbench.identity import digest
 from medbench.index import digests_of, read_index
 from medbench.measuring import Ask
@@ -26,7 +27,7 @@ from medbench.store import Store
 from medbench.types import Failed, Output, Prediction, Request, Sample, Text
 
 
-def data_facts(plan: Plan, samples: Sequence[Sample], manifest: str) -> DataFacts:
+def data_facts(plan: Plan, samples: Sequence[Sample], manifest: str, train_manifest: str = "") -> DataFacts:
     """Return what a record says about the data."""
     root = Path(plan.root)
     return DataFacts(
@@ -34,6 +35,7 @@ def data_facts(plan: Plan, samples: Sequence[Sample], manifest: str) -> DataFact
         split=plan.split,
         variant=plan.variant,
         manifest=manifest,
+        train_manifest=train_manifest,
         n=len(samples),
         n_groups=len({sample.group for sample in samples}),
         n_images=len({image.path for sample in samples for image in sample.images}),
@@ -63,10 +65,11 @@ def finish(
     *,
     executor: Any,
     asked: int = 0,
+    figures: Sequence[Figure] = (),
 ) -> Iterator[Event]:
     """Score predictions under the plan's metrics, complete the record, write it, and yield `Finished` last.
 
-    A record of the same predictions that is there already is added to, never overwritten.
+    A record of the same predictions that is there already is added to, never overwritten; so are its figures.
     """
     scored: Scored | None = None
     for event in score(
@@ -99,6 +102,7 @@ def finish(
         n_empty=sum(isinstance(p.value, Text) and not p.value.text.strip() for p in predictions),
         versions=_versions(plan, registry),
     )
+    folder.write_figures([*figures, *scored.figures])
     if old != complete:
         folder.write_record(complete)
     yield from _tell(registry, complete, folder)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 from medbench.cards import ModelCard
 from medbench.errors import Problem
+from medbench.figures import Figure
 from medbench.types import Answer, Asked, Classify, Embed, Generate, Ground, Loaded, Output, Pair, Prediction, Request, Sample, Synthesize
 
 Replies = Iterable[Output] | Iterable[tuple[int, Output]]
@@ -15,6 +16,18 @@ Replies = Iterable[Output] | Iterable[tuple[int, Output]]
 
 Example = tuple[Request, Output]
 """A request and the output a perfect model would give: what a model is fitted on."""
+
+
+class Examples(list[Example]):
+    """Examples, and which task each came from, where a model is fitted on several."""
+
+    def __init__(self, by_task: Mapping[str, Sequence[Example]]) -> None:
+        super().__init__(example for examples in by_task.values() for example in examples)
+        self.by_task = {task: list(examples) for task, examples in by_task.items()}
+
+
+FitEvents = Callable[[Mapping[str, Any]], None]
+"""Called with what a fit tells on its way: `step`, `steps`, `loss`, `stage`, held-out metrics under their names."""
 
 
 class Model(Protocol):
@@ -49,8 +62,14 @@ class Model(Protocol):
         """Return, as plain data, what is known only after loading. Optional."""
         ...
 
-    def fit(self, examples: Iterable[Example], validation: Iterable[Example], out: Path, seed: int, events: Any) -> None:
-        """Learn from the examples and leave weights in `out`, whose folder `weights=` then names. For `fits` models."""
+    def fit(
+        self, examples: Sequence[Example], validation: Sequence[Example], out: Path, seed: int, events: FitEvents | None
+    ) -> Mapping[str, Any] | None:
+        """Learn from the examples and leave weights in `out`, whose folder `weights=` then names; return facts. For `fits` models.
+
+        Examples may be an `Examples` list, which says which task each came from. Under a launcher of several processes only
+        the main one writes.
+        """
         ...
 
 
@@ -105,6 +124,10 @@ class ProtocolPlugin(Protocol):
         """Yield what a model is fitted on: the very requests that would be asked, with their targets."""
         ...
 
+    def figures(self, samples: Sequence[Sample], predictions: Sequence[Prediction], outputs: OutputView, params: Any) -> Iterator[Figure]:
+        """Yield what there is to show, while the outputs are at hand. Optional."""
+        ...
+
 
 Rows = Any
 """One row per pair: a numpy structured or 2-D array, or a list of msgspec structs (then the metric has `Row`)."""
@@ -137,6 +160,10 @@ class Metric(Protocol):
 
     def flags(self, rows: Rows) -> Mapping[str, Any]:
         """Return `unparsable` and `unscored` -> boolean mask over rows. Optional; rows unscored must not enter a value."""
+        ...
+
+    def figures(self, rows: Rows, pairs: Sequence[Pair]) -> Iterator[Figure]:
+        """Yield what there is to show of the samples that were answered. Optional."""
         ...
 
     def signature(self) -> Mapping[str, Any]:

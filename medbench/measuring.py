@@ -32,6 +32,7 @@ class Measured:
         self.metric = metric
         self.condition = condition
         self.samples = samples
+        self.values = values
         self.rows: Any = None
         self.signature: dict[str, Any] = {}
         self.failed = np.fromiter((isinstance(v, Failed) for v in values), bool, len(values))

@@ -12,6 +12,7 @@ from medbench.answering import Answered, ask, identity_of
 from medbench.conditions import under_condition
 from medbench.errors import UsageError
 from medbench.events import Event, Note, Planned, Progress, ShardDone
+from medbench.figures import Figure
 from medbench.files import private_folder, write_whole
 from medbench.finishing import data_facts, finish
 from medbench.identity import digest_of
@@ -51,10 +52,9 @@ class Pipeline:
     def __iter__(self) -> Iterator[Event]:
         """Carry the plan out; the last event is `Finished`, or `ShardDone`."""
         indexed, remarks = self._index()
-        fitted_here = self._model.card.fits == "always" and "weights" not in self._model.options
-        train = self._read_train() if fitted_here else None
-        identity = identity_of(self._model, self._fit_digest(train))
-        fingerprint = self._fingerprint(indexed, identity)
+        train = self._read_train() if self._plan.needs_train else None
+        identity = identity_of(self._model, self._fit_digest(train) if self._plan.fits_model else "")
+        fingerprint = self._fingerprint(indexed, identity, train)
         folder = RunFolder(run_path(self._runs, self._plan.task.name, self._model.name, fingerprint))
         access = access_of(self._plan.reader, self._root)
         folder.create(access)
@@ -86,23 +86,25 @@ class Pipeline:
         folder.sweep()
         folder.write_plan(self._plan)
         folder.write_samples(indexed.samples)
-        options, fitted = yield from self._fit(folder, train)
+        options, fitted = yield from self._fit(folder, train if self._plan.fits_model else None)
         notes: list[str] = []
         with Store(self._runs / "outputs" / identity, fresh=self._plan.fresh, note=notes.append) as store:
             for text in notes:
                 yield Note(text=text)
-            conditions = {name: under_condition(indexed.samples, name, self._plan.seed) for name in self._plan.images}
+            learnt_from = train.samples if train and "train" in self._plan.protocol.splits else ()
+            conditions = {name: [*learnt_from, *under_condition(indexed.samples, name, self._plan.seed)] for name in self._plan.images}
             answered = yield from self._ask(conditions, identity, options, store)
             if not answered.complete and self._plan.shard:
                 yield ShardDone(part=self._plan.shard[0], parts=self._plan.shard[1], done=answered.done, total=answered.total)
                 return
             predictions = [p for name, samples in conditions.items() for p in self._predict(samples, answered.outputs, name)]
+            figures = self._figures(conditions[self._plan.images[0]], predictions, answered.outputs)
             loaded = dict(answered.outputs.facts)
         record = RunRecord(
             task=self._plan.task.name,
             fingerprint=fingerprint,
             model=self._model_facts(identity, loaded, fitted),
-            data=data_facts(self._plan, indexed.samples, indexed.manifest),
+            data=data_facts(self._plan, indexed.samples, indexed.manifest, train.manifest if learnt_from and train else ""),
             protocol=self._plan.protocol.name,
             params=self._plan.params,
             seed=self._plan.seed,
@@ -111,7 +113,15 @@ class Pipeline:
             overrides=self._plan.overrides,
         )
         yield from finish(
-            self._plan, folder, indexed.samples, predictions, record, self._registry, executor=self._executor, asked=answered.asked
+            self._plan,
+            folder,
+            indexed.samples,
+            predictions,
+            record,
+            self._registry,
+            executor=self._executor,
+            asked=answered.asked,
+            figures=figures,
         )
 
     def _ask(
@@ -157,9 +167,11 @@ class Pipeline:
             return ""
         return digest_of([train.manifest, self._plan.protocol.name, self._plan.params, self._plan.seed])
 
-    def _fingerprint(self, indexed: Indexed, identity: str) -> str:
+    def _fingerprint(self, indexed: Indexed, identity: str, train: Indexed | None) -> str:
         plan = self._plan
         parts: list[Any] = [indexed.manifest, plan.protocol.name, plan.params, identity, plan.seed, plan.limit]
+        if train and "train" in plan.protocol.splits:
+            parts.append(train.manifest)
         if plan.images != ("true",):
             parts.append(sorted(plan.images))
         return digest_of(parts)[:12]
@@ -188,3 +200,11 @@ class Pipeline:
         extra = {} if images == "true" else {"images": images}
         for prediction in self._protocol.predictions(samples, outputs, self._params):
             yield msgspec.structs.replace(prediction, condition={**prediction.condition, **extra}) if extra else prediction
+
+    def _figures(self, samples: Sequence[Sample], predictions: Sequence[Prediction], outputs: Outputs) -> list[Figure]:
+        """Return what the protocol has to show of the first image condition, while the outputs are at hand."""
+        if not hasattr(self._protocol, "figures"):
+            return []
+        shown = self._plan.images[0]
+        mine = [p for p in predictions if p.condition.get("images", "true") == shown]
+        return list(self._protocol.figures(samples, mine, outputs, self._params))

@@ -75,6 +75,16 @@ class Plan(Struct):
     permission: str = ""
 
     @property
+    def fits_model(self) -> bool:
+        """Whether the run fits its model on the train split first."""
+        return self.model is not None and self.model.card.fits == "always" and "weights" not in self.model.options
+
+    @property
+    def needs_train(self) -> bool:
+        """Whether the run reads the train split too: to fit its model, or because its protocol learns from it."""
+        return self.fits_model or (self.model is not None and "train" in self.protocol.splits)
+
+    @property
     def reader_params(self) -> dict[str, Any]:
         """What the reader gets."""
         return {**self.task.reader, "variant": self.variant}

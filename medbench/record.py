@@ -94,6 +94,8 @@ class DataFacts(Struct):
     variant: str = ""
     manifest: str = ""
     """Digest of ids, references and file digests of the samples evaluated."""
+    train_manifest: str = ""
+    """The same digest of the train split, where the protocol learns from it (a probe)."""
     n: int = 0
     n_groups: int = 0
     n_images: int = 0

@@ -12,6 +12,7 @@ import msgspec
 
 from medbench.cards import GUARDED
 from medbench.errors import DataError, MedbenchError, PluginError, UsageError, suggestion
+from medbench.figures import Figure, read_figures
 from medbench.files import private_folder, write_whole
 from medbench.identity import digest, safe_name
 from medbench.plan import Plan
@@ -36,6 +37,8 @@ class RunFolder:
         self.rows = path / "rows"
         self.fitted = path / "fit"
         self.record = path / "run.json"
+        self.figures = path / "figures.json"
+        self.report = path / "report.html"
 
     def create(self, access: str) -> None:
         """Make the folder, for its owner only; data under an agreement gets a file that says so."""
@@ -103,6 +106,20 @@ class RunFolder:
     def read_predictions(self) -> list[Prediction]:
         """Read the predictions back."""
         return list(read_lines(self.predictions, Prediction))
+
+    def write_figures(self, figures: Sequence[Figure]) -> None:
+        """Keep figures: one of a name that is there already takes its place, the others stay."""
+        if not figures:
+            return
+        named = {figure.name: figure for figure in (*self.read_figures(), *figures)}
+        write_whole(self.figures, msgspec.json.encode([named[name] for name in sorted(named)], order="deterministic"))
+
+    def read_figures(self) -> list[Figure]:
+        """Read the figures back; none where there are none, or none that this version reads."""
+        try:
+            return read_figures(self.figures.read_bytes())
+        except (FileNotFoundError, msgspec.MsgspecError):
+            return []
 
     def write_record(self, record: RunRecord) -> None:
         """Write the record, whole or not at all."""

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from medbench.errors import suggestion
 from medbench.events import Event, Note, Progress
-from medbench.measuring import Ask, Measured, Measuring
+from medbench.figures import Figure
+from medbench.identity import safe_name
+from medbench.measuring import Ask, Measured, Measuring, take
 from medbench.metric_plans import MetricPlan
 from medbench.record import Contrast, Score
 from medbench.reducing import RESAMPLES, Array, Target, condition_contrasts, interactions, resample, subgroup_contrasts
-from medbench.types import Prediction, Sample, Struct, as_text
+from medbench.types import Pair, Prediction, Sample, Struct, as_text
+
+SHOWN_CONDITIONS = 6
+"""A metric under more conditions than this has no figures of its own."""
 
 
 class Scored(Struct):
@@ -26,6 +33,7 @@ class Scored(Struct):
     signatures: dict[str, dict[str, Any]]
     measured: int
     """How many metrics were measured anew; the others' rows were there."""
+    figures: tuple[Figure, ...] = ()
 
 
 def score(
@@ -87,7 +95,26 @@ def score(
         not_computed=measuring.not_computed,
         signatures={one.plan.slug: one.signature for one in measured if one.signature},
         measured=measuring.anew,
+        figures=tuple(figure for one in _shown(measured) for figure in _figures(one)),
     )
+
+
+def _shown(measured: Sequence[Measured]) -> list[Measured]:
+    """Return what figures are drawn of: a metric under few conditions, not the points of a learning curve."""
+    count = Counter(one.plan.slug for one in measured)
+    return [one for one in measured if count[one.plan.slug] <= SHOWN_CONDITIONS]
+
+
+def _figures(one: Measured) -> Iterator[Figure]:
+    """Return what a metric has to show of the samples that were answered, named after metric, convention and condition."""
+    if not hasattr(one.metric, "figures") or not len(one.answered):
+        return
+    rows = take(one.rows, one.answered)
+    pairs = [Pair(one.samples[i], one.values[i]) for i in one.answered]
+    condition = as_text(one.condition)
+    for figure in one.metric.figures(rows, pairs):
+        title = f"{figure.title} ({condition})" if condition else figure.title
+        yield msgspec.structs.replace(figure, name=safe_name("-".join(filter(None, (one.plan.slug, figure.name, condition)))), title=title)
 
 
 def _absent_columns(samples: Sequence[Sample], by: Sequence[str]) -> Iterator[Note]:
