@@ -19,6 +19,8 @@ from medbench.types import Asked, Failed, Loaded, Request, Struct
 
 WINDOW = 16
 """A window is so many batches: enough for a model to sort by length and to keep what it computed for an image."""
+LOG = "model.log"
+"""What a model in a process of its own prints, beside its outputs."""
 
 
 class Answered(Struct):
@@ -131,7 +133,7 @@ def _exchange(
     """Put the queue to the executor and keep each answer as it comes; `begun` is how far the requests were before."""
     done, failed = begun.done, begun.failed
     yield Progress(stage="load", done=0, total=1)
-    for message in executor.map(model.card, options, queue, model.batch_size * WINDOW):
+    for message in executor.map(model.card, options, queue, model.batch_size * WINDOW, store.folder / LOG):
         if isinstance(message, Loaded):
             store.write_facts(msgspec.to_builtins(message.facts))
             yield Progress(stage="load", done=1, total=1)

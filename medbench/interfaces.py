@@ -174,8 +174,13 @@ class Metric(Protocol):
 class Executor(Protocol):
     """Where models run. It gets plain data only."""
 
-    def map(self, card: ModelCard, options: Mapping[str, Any], requests: Iterable[Asked], window: int) -> Iterator[Loaded | Answer]:
-        """Load the model, yield `Loaded` first, then each answer as it comes, in any order."""
+    def map(
+        self, card: ModelCard, options: Mapping[str, Any], requests: Iterable[Asked], window: int, log: Path | None = None
+    ) -> Iterator[Loaded | Answer]:
+        """Load the model, yield `Loaded` first, then each answer as it comes, in any order.
+
+        `log` is where a process of its own leaves what the model prints: a file in a private folder, since it may quote the data.
+        """
         ...
 
     def fit(

@@ -236,8 +236,8 @@ def test_what_was_answered_before_the_end_is_kept(asked):
 
 def test_an_executor_that_leaves_requests_open_is_noted(tmp_path):
     class Lazy(LocalExecutor):
-        def map(self, card, options, requests, window):
-            yield from list(super().map(card, options, requests, window))[:3]
+        def map(self, card, options, requests, window, log=None):
+            yield from list(super().map(card, options, requests, window, log))[:3]
 
     with Store(tmp_path / "o") as store:
         events = list(ask(planned(), "m", {}, questions(4), Lazy(FakeModel()), store))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import select
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Self
+from pathlib import Path
+from typing import IO, Any, Self
 
 import msgspec
 
@@ -22,14 +24,23 @@ LOAD_S = 1800.0
 """Longest time that loading may take, in seconds: large weights from a slow disk; the card's limit is for windows."""
 CRASHES = 3
 """So many ends of the process in a row without an answer are a broken model, not a hard window."""
+LOG_BYTES = 4 << 20
+"""A longer log of what earlier processes printed is thrown away."""
 
 
 class Child:
-    """A child process that holds one loaded model. Use as a context manager; at its end the process is gone."""
+    """A child process that holds one loaded model. Use as a context manager; at its end the process is gone.
 
-    def __init__(self, card: ModelCard, options: Mapping[str, Any]) -> None:
+    Args:
+        card: The model.
+        options: What it is built from.
+        log: File to which whatever the process prints is appended; None: this process's standard error.
+    """
+
+    def __init__(self, card: ModelCard, options: Mapping[str, Any], log: Path | None = None) -> None:
         self._card = card
         self._options = dict(options)
+        self._log = log
         self._process: subprocess.Popen[bytes] | None = None
         self._crashes = 0
         self.loaded = Loaded(facts={})
@@ -62,25 +73,29 @@ class Child:
         except _Ended as ended:
             self._crashes += 1
             if self._crashes >= CRASHES:
-                raise PluginError(
-                    f"{self._card.name}: {ended} {self._crashes} times in a row",
-                    hint="a smaller batch_size may help; --retry-failed asks again for what failed",
-                ) from None
+                hint = self._where("a smaller batch_size may help; --retry-failed asks again for what failed")
+                raise PluginError(f"{self._card.name}: {ended} {self._crashes} times in a row", hint=hint) from None
             for key in unanswered:
                 yield Answer(key=key, output=Failed(kind="model", error=str(ended)))
 
     def _start(self) -> None:
         # unbuffered: what select says about the pipe must be all there is to read
         command = [sys.executable, "-m", "medbench.builtin.executors.worker"]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)  # noqa: S603 - this very interpreter
+        with _opened(self._log) as errors:
+            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, bufsize=0)  # noqa: S603 - this very interpreter
         try:
             self._send(Begin(card=self._card, options=self._options, path=list(sys.path)))
             first = self._receive(time.monotonic(), max(LOAD_S, self._card.timeout_s))
         except _Ended as ended:
-            raise PluginError(f"{self._card.name} could not be loaded: {ended}", hint=f"medbench show model {self._card.name}") from None
+            hint = self._where(f"medbench show model {self._card.name}")
+            raise PluginError(f"{self._card.name} could not be loaded: {ended}", hint=hint) from None
         if not isinstance(first, Loaded):
             raise PluginError(f"{self._card.name}: its process answered before it had loaded")
         self.loaded = first
+
+    def _where(self, hint: str) -> str:
+        """Return a hint, and where to read what the process printed."""
+        return f"{hint}\nwhat it printed: {self._log}" if self._log and self._log.is_file() and self._log.stat().st_size else hint
 
     def _messages(self) -> Iterator[Answers | Done]:
         begun = time.monotonic()
@@ -137,6 +152,14 @@ class Child:
             if pipe:
                 with contextlib.suppress(OSError):
                     pipe.close()
+
+
+def _opened(log: Path | None) -> contextlib.AbstractContextManager[IO[bytes] | None]:
+    """Return the log open for appending, for its owner only; a long one is begun anew."""
+    if log is None:
+        return contextlib.nullcontext()
+    long = log.is_file() and log.stat().st_size > LOG_BYTES
+    return os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | (os.O_TRUNC if long else 0), 0o600), "wb")
 
 
 class _Ended(Exception):  # noqa: N818 - a state, told by its message

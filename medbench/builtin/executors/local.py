@@ -26,10 +26,12 @@ class LocalExecutor:
     def __init__(self, model: Any = None) -> None:
         self._model = model
 
-    def map(self, card: ModelCard, options: Mapping[str, Any], requests: Iterable[Asked], window: int) -> Iterator[Loaded | Answer]:
+    def map(
+        self, card: ModelCard, options: Mapping[str, Any], requests: Iterable[Asked], window: int, log: Path | None = None
+    ) -> Iterator[Loaded | Answer]:
         """Load the model, yield `Loaded`, then an answer for each request, in any order within a window."""
         if card.isolated and self._model is None:
-            with Child(card, options) as child:
+            with Child(card, options, log) as child:
                 yield from _asked(child.loaded, child.ask, requests, window)
         else:
             conversation = Conversation(self._build(card, options), card.name)

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from medbench.builtin.executors.child import CRASHES, Child
+from medbench.builtin.executors.child import CRASHES, LOG_BYTES, Child
 from medbench.builtin.executors.local import LocalExecutor
 from medbench.cards import ModelCard
 from medbench.errors import PluginError, UsageError
@@ -63,6 +63,29 @@ def test_what_a_model_prints_corrupts_nothing(capfd):
     _, outputs = run(asked("a", "b"), noise="\0\1\2 loading 100%\n")
     assert words(outputs) == {"a": "a", "b": "b"}
     assert capfd.readouterr().out == ""
+
+
+def test_what_a_model_prints_is_appended_to_a_private_log(tmp_path, capfd):
+    log = tmp_path / "model.log"
+    for noise in ("first", "second"):
+        list(LocalExecutor().map(FAULTY, {"noise": noise}, asked("a"), 4, log))
+    assert log.read_text().index("first") < log.read_text().index("second")
+    assert log.stat().st_mode & 0o077 == 0
+    assert capfd.readouterr().err == ""
+
+
+def test_a_long_log_is_begun_anew(tmp_path):
+    log = tmp_path / "model.log"
+    log.write_bytes(b"x" * (LOG_BYTES + 1))
+    list(LocalExecutor().map(FAULTY, {"noise": "first"}, asked("a"), 4, log))
+    assert log.read_text().startswith("first")
+
+
+def test_a_broken_model_says_where_its_words_are(tmp_path):
+    log = tmp_path / "model.log"
+    with pytest.raises(PluginError) as caught:
+        list(LocalExecutor().map(FAULTY, {"crash_on": "bad", "noise": "why"}, asked(*(f"bad {n}" for n in range(9))), 1, log))
+    assert str(log) in caught.value.hint
 
 
 def test_a_crash_is_one_failed_window_and_the_next_goes_on():
