@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-_LAZY = {"RunRecord": "record", "Score": "record", "load_run": "api", "run": "api", "score": "api"}
+_LAZY = {"RunRecord": "record", "Score": "record", "fit": "api", "load_run": "api", "run": "api", "score": "api"}
 
-__all__ = ["RunRecord", "Score", "__version__", "load_run", "run", "score"]
+__all__ = ["RunRecord", "Score", "__version__", "fit", "load_run", "run", "score"]
 
 
 def __getattr__(name: str) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,6 +15,8 @@ from medbench.cards import ModelCard
 from medbench.check import check
 from medbench.errors import PlanError, Problem, UsageError, suggestion
 from medbench.events import Event, Finished, ShardDone
+from medbench.fitting import FitOptions, Fitted
+from medbench.fitting import fit as fit_model
 from medbench.options import RunOptions
 from medbench.pipeline import Pipeline
 from medbench.plan import ModelPlan, Plan, resolve
@@ -109,6 +111,42 @@ def score(
     given = _options(ScoreOptions, {**options, **named})
     events = score_events(given, registry or load_registry(), task=task if isinstance(task, Task) else None)
     return last_record(events, on_event)
+
+
+def fit(
+    model: str,
+    task: str | Sequence[str],
+    out: str | Path,
+    *,
+    registry: Registry | None = None,
+    on_event: Callable[[Event], None] | None = None,
+    fresh: bool = False,
+    **options: Any,
+) -> Fitted:
+    """Fit a model on the train split of a task, or of several, and leave its weights in a folder.
+
+    Args:
+        model: A model's name.
+        task: A task's name, or several.
+        out: The folder; a fit that was interrupted goes on there, one that is done is not done again.
+        registry: The cards at hand; loaded when not given.
+        on_event: Called with every event.
+        fresh: Fit anew, in place of what is there.
+        **options: Fields of `FitOptions`: data, params, seed, model_options …
+
+    Raises:
+        PlanError: it cannot be fitted; every reason at once.
+        MedbenchError: it was stopped by something that a person can act on.
+    """
+    data = options.get("data", ())
+    given = {
+        **options,
+        "model": model,
+        "tasks": [task] if isinstance(task, str) else list(task),
+        "out": str(out),
+        "data": [str(data)] if isinstance(data, (str, os.PathLike)) else list(data),
+    }
+    return fit_model(_options(FitOptions, given), registry or load_registry(), fresh=fresh, on_event=on_event)
 
 
 def load_run(path: str | Path, runs_dir: str | Path = "runs") -> RunRecord:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
+
 from medbench.cards import GUARDED, ModelCard
 from medbench.errors import MedbenchError, Problem
 from medbench.plan import SPLITS, ModelPlan, Plan
@@ -40,6 +42,24 @@ def check_scoring(plan: Plan, access: str) -> list[Problem]:
         access: Access tier of the data that the predictions were made on, by the run's own record.
     """
     return [*_metrics(plan), *(_data_use(plan, plan.judge, access) if plan.judge else [])]
+
+
+def check_fit(plan: Plan, registry: Registry) -> list[Problem]:
+    """Return why the plan's model cannot be fitted on the train split of its task; empty: it can."""
+    model = plan.model
+    if model is None:
+        return []
+    problems = _capability(plan, model, registry)
+    if model.card.fits == "never":
+        able = ", ".join(registry.models_that_fit()) or "none installed"
+        problems.append(Problem(f"{model.name} cannot be fitted", f"models that can: {able}"))
+    if "train" not in plan.reader.splits:
+        problems.append(Problem(f"{plan.reader.name} has no train split to learn from"))
+    elif not hasattr(load(plan.protocol), "examples"):
+        problems.append(Problem(f"protocol {plan.protocol.name} gives a model nothing to learn from", "--protocol another of the task's"))
+    else:
+        problems += _data(msgspec.structs.replace(plan, split="train"))
+    return problems
 
 
 def misfit(card: ModelCard, request: Request) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from medbench.plan import Plan
 from medbench.record import RunRecord
@@ -40,6 +40,12 @@ class Progress(Struct):
     failed: int = 0
 
 
+class Fitting(Struct):
+    """What a model tells of its fit: `step`, `steps`, `loss`, `stage`, held-out metrics under their names."""
+
+    values: dict[str, Any]
+
+
 class Finished(Struct):
     """The record was written, or was there already and nothing was missing."""
 
@@ -62,4 +68,4 @@ class ShardDone(Struct):
     total: int
 
 
-Event = Planned | Note | Progress | Finished | ShardDone
+Event = Planned | Note | Progress | Fitting | Finished | ShardDone

@@ -83,7 +83,7 @@ def finish(
         by=plan.by,
         ask=_judge(plan.judge, plan, executor) if plan.judge else None,
         judge=identity_of(plan.judge) if plan.judge else "",
-        train_references=_train_references(plan) if plan.root else None,
+        train_references=train_references(plan) if plan.root else None,
     ):
         if isinstance(event, Scored):
             scored = event
@@ -148,7 +148,9 @@ def _versions(plan: Plan, registry: Registry) -> dict[str, str]:
     return found
 
 
-def _train_references(plan: Plan) -> Callable[[], list[str]]:
+def train_references(plan: Plan) -> Callable[[], list[str]]:
+    """Return what reads the references of the train split, for conventions that need them."""
+
     def read() -> list[str]:
         root = Path(plan.root)
         train = read_index(load(plan.reader)(), root, "train", plan.reader_params, digests_of(root))

@@ -97,7 +97,7 @@ class Plan(Struct):
 
 
 def resolve(
-    options: RunOptions, registry: Registry, *, task: Task | None = None, model: ModelPlan | None = None
+    options: RunOptions, registry: Registry, *, task: Task | None = None, model: ModelPlan | None = None, scored: bool = True
 ) -> tuple[Plan | None, list[Problem]]:
     """Return the plan and every problem found on the way; no plan where a name is unknown.
 
@@ -106,6 +106,7 @@ def resolve(
         registry: The cards at hand.
         task: A task object, where the caller has one.
         model: A model that exists already, where the caller has one.
+        scored: Whether anything will be scored; a fit needs no metrics.
     """
     problems: list[Problem] = []
     task = task or attempt(lambda: get_task(options.task, registry), problems)
@@ -123,7 +124,7 @@ def resolve(
     _reader_params(task, reader, problems)
     protocol = _protocol(task, options, model, registry, problems)
     params = _params(task, options, protocol, problems)
-    metrics, not_computed = plan_metrics(task, options, registry, problems)
+    metrics, not_computed = plan_metrics(task, options, registry, problems) if scored else ([], {})
     if reader is None or protocol is None:
         return None, problems
     split = options.split or task.split

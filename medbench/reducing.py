@@ -31,7 +31,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 T = TypeVar("T")
 
 
-def resample(targets: Sequence[Target], names: Sequence[str], seed: int) -> None:
+def resample(targets: Sequence[Target], names: Sequence[str], seed: int, resamples: int = RESAMPLES) -> None:
     """Draw the weights of all groups once, in blocks, and reduce every target under the very same ones.
 
     Any two targets are paired by that, and a sample that is missing somewhere changes nobody else's draw.
@@ -40,16 +40,17 @@ def resample(targets: Sequence[Target], names: Sequence[str], seed: int) -> None
         targets: What is reduced; a metric that takes no weights is left alone.
         names: All groups of the manifest, sorted.
         seed: Seed of the draws.
+        resamples: How many draws.
     """
     weighted = [target for target in targets if target.weighted]
     if not weighted or len(names) < 2:
         return
     widest = max(len(target.rows) for target in weighted)
-    block = max(1, min(RESAMPLES, BLOCK_CELLS // max(1, widest, len(names))))
+    block = max(1, min(resamples, BLOCK_CELLS // max(1, widest, len(names))))
     alike: dict[bytes, list[Target]] = {}
     for target in weighted:
         alike.setdefault(target.groups.tobytes(), []).append(target)
-    for counts in draws(len(names), RESAMPLES, seed, block):
+    for counts in draws(len(names), resamples, seed, block):
         for same in alike.values():
             weights = counts[:, same[0].groups]
             weights.flags.writeable = False

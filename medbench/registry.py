@@ -92,6 +92,10 @@ class Registry:
         """Return the names of the models that have a capability."""
         return [e.card.name for e in self.entries(ModelCard) if isinstance(e.card, ModelCard) and capability in e.card.can]
 
+    def models_that_fit(self) -> list[str]:
+        """Return the names of the models that can be fitted."""
+        return [e.card.name for e in self.entries(ModelCard) if isinstance(e.card, ModelCard) and e.card.fits != "never"]
+
     def _missing(self, kind: type[Card], name: str) -> str:
         for package, offered in KNOWN_PLUGINS.items():
             if name.partition(":")[0] in offered and not any(p.name == package for p in self.plugins.found):

@@ -192,12 +192,20 @@ class HeatMap(Struct, tag="heatmap"):
     interpolation: Literal["nearest", "bilinear"] = "bilinear"
 
 
-class Ranking(Struct, tag="ranking"):
+class Ranking(Struct, tag="ranking", omit_defaults=True):
     """Where the true partner stands among the candidates (rank 1 is best)."""
 
     rank: int
+    """Rank of the best right candidate; where captions are equal, each of them is right."""
     top: tuple[str, ...]
-    probability: float
+    """Ids of the most likely candidates, the likeliest first."""
+    probability: float | None = None
+    """Probability (0 to 1) of the right candidates together; None: not computed."""
+    strict_rank: int | None = None
+    """Rank of the sample's own partner, where equal ones count as wrong; None: not known."""
+    strict_probability: float | None = None
+    pool: int = 0
+    """How many candidates there were; 0: not known."""
 
 
 class Failed(Struct, tag="failed"):

@@ -49,6 +49,7 @@ def tasks(*, json: arguments.Json = False) -> None:
 def models(
     *,
     can: Annotated[str, typer.Option("--can", help="Only models that generate, classify, embed, synthesize, ground.")] = "",
+    fits: Annotated[bool, typer.Option("--fits", help="Only models that can be fitted.")] = False,
     json: arguments.Json = False,
 ) -> None:
     """List the models."""
@@ -61,7 +62,9 @@ def models(
     if can and can not in get_args(Capability):
         raise UsageError(f"--can {can}: unknown", hint=suggestion(can, get_args(Capability)))
     rows = [
-        [name, plugin, " ".join(card.can), card.kind, card.title] for name, plugin, card in _cards(ModelCard) if not can or can in card.can
+        [name, plugin, " ".join(card.can), card.kind, card.title]
+        for name, plugin, card in _cards(ModelCard)
+        if (not can or can in card.can) and (not fits or card.fits != "never")
     ]
     _print(["model", "plugin", "can", "kind", "title"], rows, json=json)
 

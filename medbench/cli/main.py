@@ -19,6 +19,7 @@ HELP = "Benchmark multimodal medical models: every number with its interval, its
 VERBS = {
     "run": "run:run",
     "score": "score:score",
+    "fit": "fit:fit",
     "list": "listing:app",
     "show": "show:app",
     "runs": "runs:runs",

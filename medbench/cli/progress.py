@@ -7,11 +7,15 @@ import time
 from types import TracebackType
 from typing import Any, Self
 
-from medbench.events import Progress
+from medbench.events import Fitting, Progress
 
 LOG_SECONDS = 10.0
 """A log gets a line per stage so often, and one at its end."""
 DRAW_SECONDS = 0.05
+FIT_SECONDS = 2.0
+"""A fit gets a line so often."""
+TOLD_OFTEN = frozenset({"step", "steps", "stage", "loss", "lr", "epoch", "seconds", "samples"})
+"""What a fit tells at every step; anything else is a measurement, and always shown."""
 
 
 class Progressing:
@@ -63,6 +67,20 @@ class Progressing:
         else:
             self._log(event, now)
 
+    def fitting(self, event: Fitting) -> None:
+        """Show what a model tells of its fit: a line now and then, and one for each held-out measurement."""
+        if self._quiet:
+            return
+        now = time.monotonic()
+        step, steps = event.values.get("step"), event.values.get("steps")
+        measured = any(name not in TOLD_OFTEN for name in event.values)
+        if not measured and step != steps and now - self._shown.get("fit", 0.0) < FIT_SECONDS:
+            return
+        self._shown["fit"] = now
+        parts = [f"{step:,}/{steps:,}" if steps else f"step {step:,}"] if step is not None else []
+        parts += [f"{name} {_short(value)}" for name, value in event.values.items() if name not in {"step", "steps"}]
+        print(f"{'fit':<14} {' · '.join(parts)}", file=sys.stderr, flush=True)
+
     def _log(self, event: Progress, now: float) -> None:
         began, already = self._started[event.stage]
         taken, new = now - began, event.done - already
@@ -85,6 +103,10 @@ class Progressing:
         if event.stage not in self._tasks:
             self._tasks[event.stage] = self._bar.add_task(event.stage, total=event.total, failed=0, completed=event.done)
         self._bar.update(self._tasks[event.stage], completed=event.done, total=event.total, failed=event.failed)
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _bar() -> Any:

@@ -12,12 +12,13 @@ from medbench.cli.layout import console
 from medbench.cli.progress import Progressing
 from medbench.cli.tables import print_header, print_scores
 from medbench.errors import PlanError, Problem
-from medbench.events import Event, Finished, Note, Planned, Progress, ShardDone
+from medbench.events import Event, Finished, Fitting, Note, Planned, Progress, ShardDone
 from medbench.options import RunOptions
 from medbench.plan import Plan
 from medbench.registry import Registry, load_registry
 
 if TYPE_CHECKING:
+    from medbench.fitting import FitOptions
     from medbench.rescoring import ScoreOptions
 
 FAILED_SAMPLES = 3
@@ -58,6 +59,28 @@ def carry_out(events: Iterator[Event], registry: Registry, *, as_json: bool, qui
         raise typer.Exit(FAILED_SAMPLES)
 
 
+def carry_out_fit(options: FitOptions, *, fresh: bool, as_json: bool, quiet: bool) -> None:
+    """Fit, show how it goes, and say how the weights are used; of several processes only the main one speaks."""
+    from medbench.fitting import fit, is_main
+
+    with Progressing(quiet=quiet or not is_main()) as progressing:
+
+        def show(event: Event) -> None:
+            _show(event, progressing, header=False)
+
+        fitted = fit(options, load_registry(), fresh=fresh, on_event=show)
+    if not is_main():
+        return
+    if as_json:
+        print_json(fitted)
+        return
+    task = next(iter(fitted.tasks))
+    print(f"fitted on {sum(facts['n'] for facts in fitted.tasks.values()):,} samples of {', '.join(fitted.tasks)}: {options.out}")
+    data = f" --data {options.data[0]}" if len(options.data) == 1 else ""
+    weights = f"{fitted.facts.get('option', 'weights')}={options.out}"
+    print(f"use it: medbench run --task {task} --model {fitted.model}{data} --model-option {weights}")
+
+
 def _show(event: Event, progressing: Progressing, *, header: bool) -> None:
     """Show one event on the way."""
     if isinstance(event, Planned) and header:
@@ -66,6 +89,8 @@ def _show(event: Event, progressing: Progressing, *, header: bool) -> None:
         progressing.note(event.text, to_stdout=header)
     elif isinstance(event, Progress):
         progressing.show(event)
+    elif isinstance(event, Fitting):
+        progressing.fitting(event)
     elif isinstance(event, ShardDone):
         print(f"shard {event.part}/{event.parts} is done: {event.done} of {event.total} outputs of the run are there")
         print("when all shards are done, the same command without --shard scores the run")

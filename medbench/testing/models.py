@@ -12,7 +12,11 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from medbench.errors import OutOfMemory, TransientError
+from medbench.files import write_whole
+from medbench.interfaces import Example, FitEvents
 from medbench.types import (
     Classify,
     Embed,
@@ -155,6 +159,43 @@ class Echo:
     def generate(self, requests: Sequence[Generate]) -> list[Text]:
         """Return one answer per request, in order."""
         return [Text(text=_last_word(request.prompt) + self._suffix, finish_reason="stop") for request in requests]
+
+
+class Learner:
+    """Learns its examples by heart, and answers nothing where it has learnt nothing.
+
+    Args:
+        weights: Folder that `fit` left; empty: untrained.
+    """
+
+    def __init__(self, *, weights: str = "") -> None:
+        self._known: dict[str, str] = {}
+        if weights:
+            self._known = msgspec.json.decode((Path(weights) / "known.json").read_bytes(), type=dict[str, str])
+
+    def facts(self) -> dict[str, Any]:
+        """Return how much it knows."""
+        return {"known": len(self._known), "untrained": not self._known}
+
+    def generate(self, requests: Sequence[Generate]) -> list[Text]:
+        """Return one answer per request, in order."""
+        return [Text(text=self._known.get(request.prompt, ""), finish_reason="stop") for request in requests]
+
+    def fit(
+        self, examples: Sequence[Example], validation: Sequence[Example], out: Path, seed: int, events: FitEvents | None
+    ) -> dict[str, Any]:
+        """Write down prompt and answer of every example; tell how many of the validation prompts are known."""
+        for step, (request, target) in enumerate(examples, 1):
+            assert isinstance(request, Generate)
+            assert isinstance(target, Text)
+            self._known[request.prompt] = target.text
+            if events:
+                events({"step": step, "steps": len(examples), "loss": 1.0 / step})
+        known = sum(isinstance(request, Generate) and request.prompt in self._known for request, _ in validation)
+        if events:
+            events({"step": len(examples), "steps": len(examples), "known": known})
+        write_whole(out / "known.json", msgspec.json.encode(self._known, order="deterministic"))
+        return {"n_known": len(self._known), "n_validation": len(validation), "seed": seed}
 
 
 class Faulty(Echo):

@@ -32,6 +32,15 @@ CARDS: tuple[AnyCard, ...] = (
         batch_size=1,
         timeout_s=2.0,
     ),
+    ModelCard(
+        name="fake-learner",
+        load="medbench.testing.models:Learner",
+        title="learns its examples by heart",
+        can=("generate",),
+        fits="optional",
+        isolated=False,
+        paths=("weights",),
+    ),
     TaskCard(
         name="fake-vqa",
         load="medbench.testing:fake-vqa.toml",

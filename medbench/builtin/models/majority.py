@@ -18,7 +18,7 @@ from medbench.builtin.models.answers import (
     targets,
     write_weights,
 )
-from medbench.interfaces import Example
+from medbench.interfaces import Example, FitEvents
 from medbench.types import Generate, Struct, Text
 
 
@@ -39,12 +39,19 @@ class Majority:
         self._table = read_weights(weights, FILE, AnswerTable) if weights else None
         self._chosen: dict[str, Text] = {}
 
-    def fit(self, examples: Iterable[Example], validation: Iterable[Example], out: Path, seed: int, events: Any) -> Mapping[str, Any]:  # noqa: ARG002 - the interface's parameters
+    def fit(
+        self,
+        examples: Iterable[Example],
+        validation: Iterable[Example],
+        out: Path,
+        seed: int,
+        events: FitEvents | None,  # noqa: ARG002 - the interface
+    ) -> Mapping[str, Any]:
         """Count the answers of `examples` into `out` and return what was counted; `validation` is not needed."""
         table = count_answers(examples, seed)
         write_weights(out, FILE, table)
         if events:
-            events(table.n_examples, table.n_examples)
+            events({"step": table.n_examples, "steps": table.n_examples})
         return _facts(table)
 
     def generate(self, requests: Sequence[Generate]) -> list[Text]:
@@ -87,7 +94,14 @@ class MostCommonReport:
     def __init__(self, *, weights: str = "") -> None:
         self._learnt = read_weights(weights, self.FILE, CommonReport) if weights else None
 
-    def fit(self, examples: Iterable[Example], validation: Iterable[Example], out: Path, seed: int, events: Any) -> Mapping[str, Any]:  # noqa: ARG002 - the interface's parameters
+    def fit(
+        self,
+        examples: Iterable[Example],
+        validation: Iterable[Example],
+        out: Path,
+        seed: int,
+        events: FitEvents | None,  # noqa: ARG002 - the interface
+    ) -> Mapping[str, Any]:
         """Count the reports of `examples`, leave the most frequent one in `out`, and return how often it occurs."""
         counts = Counter(text for _, text in targets(examples))
         if not counts:
@@ -96,7 +110,7 @@ class MostCommonReport:
         learnt = CommonReport(n_examples=counts.total(), count=counts[report], report=report)
         write_weights(out, self.FILE, learnt)
         if events:
-            events(learnt.n_examples, learnt.n_examples)
+            events({"step": learnt.n_examples, "steps": learnt.n_examples})
         return {"n_examples": learnt.n_examples, "n_reports": len(counts), "count": learnt.count}
 
     def generate(self, requests: Sequence[Generate]) -> list[Text]:

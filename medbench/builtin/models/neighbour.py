@@ -12,7 +12,7 @@ from medbench.builtin.models.answers import not_fitted, nothing_to_learn, read_w
 from medbench.builtin.models.thumbnails import MAX_SIZE, SCALE, Thumbnails, content
 from medbench.builtin.models.words import WordIndex
 from medbench.errors import DataError, InputError, UsageError
-from medbench.interfaces import Example
+from medbench.interfaces import Example, FitEvents
 from medbench.types import Failed, Generate, Image, Struct, Text
 
 FILE = "neighbour.json"
@@ -76,7 +76,14 @@ class NearestNeighbour:
         self._size = self._index.learnt.size if self._index else size or DEFAULT_SIZE
         self._thumbnails = Thumbnails(self._size)
 
-    def fit(self, examples: Iterable[Example], validation: Iterable[Example], out: Path, seed: int, events: Any) -> Mapping[str, Any]:  # noqa: ARG002 - the interface's parameters
+    def fit(
+        self,
+        examples: Iterable[Example],
+        validation: Iterable[Example],
+        out: Path,
+        seed: int,
+        events: FitEvents | None,  # noqa: ARG002 - the interface
+    ) -> Mapping[str, Any]:
         """Write vectors, words and answers of `examples` to `out`; nothing is random, and `validation` is not needed.
 
         Examples with an image that cannot be decoded are left out and counted in the facts returned.
@@ -152,7 +159,7 @@ class NearestNeighbour:
                     answers[number] = index.answer(index.nearest(requests[number].prompt, likeness, self._text_weight))
         return answers
 
-    def _write_vectors(self, studies: Sequence[Study], out: Path, events: Any) -> list[bool]:
+    def _write_vectors(self, studies: Sequence[Study], out: Path, events: FitEvents | None) -> list[bool]:
         """Write one vector per study and return which ones could be decoded; the others stay zero and are not referred to."""
         readable: list[bool] = []
         shape = (len(studies), self._size * self._size)
@@ -166,7 +173,7 @@ class NearestNeighbour:
                 if not isinstance(vector, InputError):
                     made[number] = vector
             if events:
-                events(len(readable), len(studies))
+                events({"step": len(readable), "steps": len(studies)})
         made.flush()
         return readable
 

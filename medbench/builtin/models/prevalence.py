@@ -9,7 +9,7 @@ from typing import Any
 
 from medbench.builtin.models.answers import not_fitted, read_weights, write_weights
 from medbench.errors import DataError
-from medbench.interfaces import Example
+from medbench.interfaces import Example, FitEvents
 from medbench.types import Classify, Probabilities, Struct
 
 FILE = "prevalence.json"
@@ -42,7 +42,14 @@ class Prevalence:
         self._learnt = read_weights(weights, FILE, LabelShares) if weights else None
         self._given: dict[tuple[str, ...], Probabilities] = {}
 
-    def fit(self, examples: Iterable[Example], validation: Iterable[Example], out: Path, seed: int, events: Any) -> Mapping[str, Any]:  # noqa: ARG002 - the interface's parameters
+    def fit(
+        self,
+        examples: Iterable[Example],
+        validation: Iterable[Example],
+        out: Path,
+        seed: int,
+        events: FitEvents | None,  # noqa: ARG002 - the interface
+    ) -> Mapping[str, Any]:
         """Count the labels of `examples` into `out` and return what was counted; `validation` is not needed.
 
         Raises:
@@ -51,7 +58,7 @@ class Prevalence:
         learnt = _counted(examples)
         write_weights(out, FILE, learnt)
         if events:
-            events(learnt.n_examples, learnt.n_examples)
+            events({"step": learnt.n_examples, "steps": learnt.n_examples})
         return {"n_examples": learnt.n_examples, "n_labels": len(learnt.shares)}
 
     def classify(self, requests: Sequence[Classify]) -> list[Probabilities]:

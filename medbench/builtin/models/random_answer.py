@@ -11,7 +11,7 @@ from typing import Any
 from medbench.builtin.models.answers import FILE, AnswerTable, count_answers, not_fitted, read_weights, spellings, write_weights
 from medbench.errors import UsageError
 from medbench.identity import request_key
-from medbench.interfaces import Example
+from medbench.interfaces import Example, FitEvents
 from medbench.types import Generate, Text
 
 
@@ -38,12 +38,19 @@ class RandomAnswer:
         self._table = read_weights(weights, FILE, AnswerTable) if weights else None
         self._urns: dict[str, tuple[list[str], list[int]]] = {}
 
-    def fit(self, examples: Iterable[Example], validation: Iterable[Example], out: Path, seed: int, events: Any) -> Mapping[str, Any]:  # noqa: ARG002 - the interface's parameters
+    def fit(
+        self,
+        examples: Iterable[Example],
+        validation: Iterable[Example],
+        out: Path,
+        seed: int,
+        events: FitEvents | None,  # noqa: ARG002 - the interface
+    ) -> Mapping[str, Any]:
         """Count the answers of `examples` into `out`, keep `seed` beside them, and return what was counted."""
         table = count_answers(examples, seed)
         write_weights(out, FILE, table)
         if events:
-            events(table.n_examples, table.n_examples)
+            events({"step": table.n_examples, "steps": table.n_examples})
         return _facts(table)
 
     def generate(self, requests: Sequence[Generate]) -> list[Text]:

@@ -79,7 +79,7 @@ def test_majority_reports_what_it_counted(tmp_path):
     seen = []
     facts = Majority().fit(iter(examples()), [], tmp_path / "fit", 3, lambda *args: seen.append(args))
     assert facts == {"n_examples": 12, "n_kinds": 4}, "the blank answer teaches nothing"
-    assert seen == [(12, 12)]
+    assert seen == [({"step": 12, "steps": 12},)]
     model = Majority(weights=str(tmp_path / "fit"))
     assert model.facts() == facts, "no answer: facts travel with the record, and answers may be private"
     assert Majority().facts() == {}

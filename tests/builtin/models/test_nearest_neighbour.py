@@ -208,7 +208,7 @@ def test_train_examples_that_cannot_be_decoded_are_left_out_and_counted(draw, br
         ((request, Text(text=text)) for request, text in rows), [], tmp_path / "fit", 0, lambda *args: seen.append(args)
     )
     assert facts == {"size": 16, "n_examples": 2, "n_left_out": 2, "n_studies": 4, "n_questions": 1, "n_words": 1}
-    assert seen == [(4, 4)]
+    assert seen == [({"step": 4, "steps": 4},)]
     model = NearestNeighbour(weights=str(tmp_path / "fit"))
     assert model.facts() == facts
     assert texts(model.generate([ask("report", draw(2)), ask("report", draw(1)), ask("report", draw(7, gain=0))])) == ["2", "1", "1"]

@@ -45,7 +45,7 @@ def test_what_was_counted_is_said(tmp_path):
     seen = []
     facts = Prevalence().fit(iter(examples()), [], tmp_path / "fit", 3, lambda *args: seen.append(args))
     assert facts == {"n_examples": 4, "n_labels": 2}
-    assert seen == [(4, 4)]
+    assert seen == [({"step": 4, "steps": 4},)]
     assert Prevalence(weights=str(tmp_path / "fit")).facts() == {"n_examples": 4, "prevalence": {"edema": 0.25, "nodule": 0.5}}
     assert json.loads((tmp_path / "fit" / "prevalence.json").read_bytes())["n_known"] == {"edema": 4, "nodule": 2}
     assert Prevalence().facts() == {}

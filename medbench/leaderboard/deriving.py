@@ -1,0 +1,161 @@
+"""From samples and predictions to the cells of a board: point values, and replicates that all its entries share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from medbench.errors import PlanError, Problem
+from medbench.identity import digest
+from medbench.leaderboard.board import Board, BoardTask
+from medbench.leaderboard.entries import Array, cell_key
+from medbench.measuring import Measuring
+from medbench.metric_plans import MetricPlan, plan_metrics
+from medbench.options import RunOptions
+from medbench.record import Score
+from medbench.reducing import RESAMPLES, Target, resample
+from medbench.registry import Registry
+from medbench.tasks import Task
+from medbench.types import Failed, Picture, Prediction, Sample, Struct
+
+
+class Derived(Struct):
+    """One score as it follows from the predictions."""
+
+    score: Score
+    replicates: Any
+    """float32 array (resamples,); empty where the metric takes no weights."""
+
+
+class Derivation(Struct):
+    """All scores of a board's task that follow from the predictions, and why others do not."""
+
+    found: dict[str, Derived]
+    """`metric/name[condition]` -> score."""
+    not_computed: dict[str, str] = {}
+
+
+def seed_of(manifest: str) -> int:
+    """Return the seed of the replicates of everything on a manifest: whoever runs, and with whatever seed, draws the same groups."""
+    return int(manifest[:15], 16)
+
+
+def board_metrics(
+    board: Board, pinned: BoardTask, task: Task, options: Mapping[str, dict[str, Any]], registry: Registry
+) -> list[MetricPlan]:
+    """Return the metrics behind a board's columns of one task, under the board's conventions.
+
+    Args:
+        board: Its columns name the metrics.
+        pinned: The task as the board has it.
+        task: The task itself.
+        options: Metric -> options under which it was computed.
+        registry: The cards at hand.
+
+    Raises:
+        PlanError: a metric is not at hand or does not know the convention.
+    """
+    names = [column.score.partition("/")[0] for column in board.columns if column.task == pinned.name]
+    agreed = msgspec.structs.replace(task, conventions={**task.conventions, **pinned.conventions})
+    problems: list[Problem] = []
+    plans, _ = plan_metrics(agreed, RunOptions(task=task.name, model="", metrics=tuple(dict.fromkeys(names))), registry, problems)
+    if problems:
+        raise PlanError(problems)
+    return [msgspec.structs.replace(plan, options=options.get(plan.card.name, plan.options)) for plan in plans]
+
+
+def derive(
+    samples: Sequence[Sample],
+    predictions: Sequence[Prediction],
+    metrics: Sequence[MetricPlan],
+    *,
+    rows: Path,
+    salt: str,
+    draws: int,
+    wanted: Mapping[str, int],
+    judge: str = "",
+    train_references: Callable[[], list[str]] | None = None,
+) -> Derivation:
+    """Measure what is not measured yet, and reduce it under the weights that all entries of a manifest share.
+
+    Args:
+        samples: The evaluated samples; their groups are what is drawn.
+        predictions: What was predicted for them.
+        metrics: What is computed.
+        rows: Where rows are kept.
+        salt: What rows are kept under.
+        draws: Seed of the weights.
+        wanted: `metric/name[condition]` -> how many replicates.
+        judge: Identity of the model whose answers are in the rows already.
+        train_references: References of the train split, for conventions that need them.
+    """
+    by_id = {sample.id: sample for sample in samples}
+    measuring = Measuring(by_id, predictions, rows, salt=salt, judge=judge, train_references=train_references)
+    names = sorted({sample.group for sample in samples})
+    targets = [Target(one, one.answered, np.arange(len(one.samples)), {}, names) for measured in measuring.run(metrics) for one in measured]
+    keyed = {cell_key(score): (target, score) for target in targets for score in target.scores(lambda n: f"bootstrap over {n} groups")}
+    found = {key: pair for key, pair in keyed.items() if key in wanted}
+    most: dict[int, int] = {}
+    for key, (target, _) in found.items():
+        most[id(target)] = max(wanted[key], most.get(id(target), 0))
+    for count in sorted(set(most.values())):
+        resample([target for target in targets if most.get(id(target)) == count], names, draws, count)
+    made = {key: Derived(score=score, replicates=_replicates(target, score.name, wanted[key])) for key, (target, score) in found.items()}
+    return Derivation(found=made, not_computed=measuring.not_computed)
+
+
+def _replicates(target: Target, name: str, count: int) -> Array:
+    """Return the first replicates of a score: draws do not depend on how many follow."""
+    return target.replicates(name)[:count].astype("<f4")
+
+
+def replicates_wanted(board: Board, task: str) -> dict[str, int]:
+    """Return `metric/name[condition]` -> number of replicates, for a board's columns of a task."""
+    return {
+        column.key.partition(":")[2]: board.resamples if column.key == board.primary or column.key in _behind_primary(board) else RESAMPLES
+        for column in board.columns
+        if column.task == task
+    }
+
+
+def _behind_primary(board: Board) -> tuple[str, ...]:
+    return board.column(board.primary).mean_of
+
+
+def packed_form(predictions: Iterable[Prediction]) -> list[Prediction]:
+    """Return predictions as they are packed and hashed: by sample and condition, no path of a machine, no message that may quote data."""
+    return sorted((_bare(one) for one in predictions), key=lambda one: (one.sample, sorted((k, str(v)) for k, v in one.condition.items())))
+
+
+def _bare(prediction: Prediction) -> Prediction:
+    value = prediction.value
+    if isinstance(value, Failed):
+        return msgspec.structs.replace(prediction, value=Failed(kind=value.kind, error=""))
+    if isinstance(value, Picture):
+        return msgspec.structs.replace(prediction, value=msgspec.structs.replace(value, path=""))
+    return prediction
+
+
+def packed_bytes(predictions: Iterable[Prediction]) -> bytes:
+    """Return the packed form as JSON lines."""
+    encoder = msgspec.json.Encoder(order="deterministic")
+    return b"".join(encoder.encode(one) + b"\n" for one in packed_form(predictions))
+
+
+def packed_digest(predictions: Iterable[Prediction]) -> str:
+    """Return the digest of predictions in their packed form."""
+    return digest(packed_bytes(predictions))
+
+
+def blind_digest(samples: Sequence[Sample]) -> str:
+    """Return the digest of what a model sees: samples without references, labels, boxes and columns; not where files lie."""
+    encode = msgspec.json.Encoder(order="deterministic").encode
+    bare = [
+        [sample.id, sample.group, sample.prompt, [[image.role, image.preset, image.digest] for image in sample.images]]
+        for sample in sorted(samples, key=lambda sample: sample.id)
+    ]
+    return digest(encode(bare))

@@ -1,0 +1,10 @@
+"""Fitting: one loop for every model that can be trained, with stages, resume, early stopping and events."""
+
+from __future__ import annotations
+
+from medbench_torch.fit.journal import Events, read_events
+from medbench_torch.fit.loop import Settings, fit
+from medbench_torch.fit.stages import Schedule, Stage, Trains
+from medbench_torch.fit.trainable import Batch, Trainable, chosen
+
+__all__ = ["Batch", "Events", "Schedule", "Settings", "Stage", "Trainable", "Trains", "chosen", "fit", "read_events"]
