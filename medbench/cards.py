@@ -111,6 +111,29 @@ class ProtocolCard(Card, kw_only=True):
     """Tag of the value type it yields."""
     splits: tuple[str, ...] = ("test",)
     """`test` stands for the split that the task evaluates."""
+    alone: tuple[Literal["image", "text"], ...] = ()
+    """What is put to the model by itself: a model that takes no text without an image cannot do `text`."""
+    images: int = 1
+    """How many images one request needs at least where it has any."""
+    over: tuple[str, ...] = ()
+    """Conditions that repeat the same thing (`seed`): scores are averaged over them, their spread stands beside."""
+
+    def misfit(self, model: ModelCard) -> str:
+        """Return why a model cannot be put to this protocol, by their cards; empty: it can.
+
+        >>> probe = ProtocolCard(name="probe", load="", asks="embed", gives="probabilities", alone=("image", "text"))
+        >>> probe.misfit(ModelCard(name="pixels", load="", can=("embed",), min_images=1))
+        'pixels takes no text without an image'
+        """
+        if self.asks not in model.can:
+            return f"{model.name} can {' and '.join(model.can)}, not {self.asks}"
+        if "text" in self.alone and model.min_images > 0:
+            return f"{model.name} takes no text without an image"
+        if "image" in self.alone and (model.max_images == 0 or model.needs_text):
+            return f"{model.name} takes no image{' without a text' if model.needs_text and model.max_images != 0 else ''}"
+        if model.max_images is not None and 0 < model.max_images < self.images:
+            return f"{model.name} takes {model.max_images} image at a time, not {self.images}"
+        return ""
 
 
 class ReaderCard(Card, kw_only=True):

@@ -77,7 +77,12 @@ def misfit(card: ModelCard, request: Request) -> str:
 def _capability(plan: Plan, model: ModelPlan, registry: Registry) -> list[Problem]:
     wanted = plan.protocol.asks
     if wanted in model.card.can:
-        return []
+        why = plan.protocol.misfit(model.card)
+        return (
+            [Problem(f"{why}; protocol {plan.protocol.name} of {plan.task.name} needs that", "--protocol another of the task's")]
+            if why
+            else []
+        )
     able = registry.models_that(wanted)
     hint = f"models that do: {', '.join(able) or 'none installed'}   (medbench list models --can {wanted})"
     can = " and ".join(model.card.can)

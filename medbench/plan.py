@@ -207,7 +207,9 @@ def _protocol(task: Task, options: RunOptions, model: ModelPlan | None, registry
     if not cards:
         problems += unknown[:1]  # a protocol of another plugin does not stand in the way of one that is here
         return None
-    chosen: ProtocolCard = next((card for card in cards if model is None or card.asks in model.card.can), cards[0])
+    chosen: ProtocolCard = next((card for card in cards if model is None or not card.misfit(model.card)), cards[0])
+    if missing := missing_modules(chosen):
+        problems.append(Problem(f"protocol {chosen.name} needs {', '.join(missing)}", chosen.install or "install it into this environment"))
     return chosen
 
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
-from medbench.identity import digest
-from medbench.measuring import Measured, Measuring
-from medbench.metric_plans import MetricPlan
-from medbench.record import RunRecord
+from medbench.measuring import Measured
 from medbench.registry import Registry
+from medbench.report.measured import Kept, own_values
 from medbench.runs import RunFolder
 from medbench.types import Failed, Prediction, Probabilities, Sample, Struct, Text, Value, as_text
 
@@ -34,11 +32,13 @@ class SampleRow(Struct):
 
 def sample_rows(folder: RunFolder, registry: Registry) -> list[SampleRow]:
     """Return one row per prediction, in the order of the run; metrics that have no value per sample give no column."""
-    record = folder.read_record()
-    samples = {sample.id: sample for sample in folder.read_samples()}
-    predictions = folder.read_predictions()
-    scores = _scores(folder, record, samples, predictions, registry)
-    return [_row(samples[p.sample], p, scores.get((p.sample, as_text(p.condition)), {})) for p in predictions]
+    return rows_of(Kept(folder, registry))
+
+
+def rows_of(kept: Kept) -> list[SampleRow]:
+    """Return the rows of a run that was read already."""
+    scores = _scores(kept)
+    return [_row(kept.samples[p.sample], p, scores.get((p.sample, as_text(p.condition)), {})) for p in kept.predictions]
 
 
 def columns(rows: Sequence[SampleRow], *, private: bool) -> tuple[list[str], list[dict[str, Any]]]:
@@ -88,40 +88,20 @@ def _shown(value: Value) -> str:
     return "" if isinstance(value, Failed) else msgspec.json.encode(value).decode()
 
 
-def _scores(
-    folder: RunFolder, record: RunRecord, samples: dict[str, Sample], predictions: Sequence[Prediction], registry: Registry
-) -> dict[tuple[str, str], dict[str, float | None]]:
+def _scores(kept: Kept) -> dict[tuple[str, str], dict[str, float | None]]:
     """Return (sample, condition) -> score name -> value, from the rows that the run kept."""
-    plans = list(_plans(folder, record, registry))
-    measuring = Measuring(samples, predictions, folder.rows, salt=digest(record.data.manifest, record.predictions))
+    names = [name for name, _ in dict.fromkeys((one.plan.card.name, one.plan.slug) for one in kept.measured)]
     made: dict[tuple[str, str], dict[str, float | None]] = {}
-    for measured in measuring.run(plans):
-        for one in measured:
-            _add(made, one, several=sum(plan.card.name == one.plan.card.name for plan in plans) > 1)
+    for one in kept.measured:
+        condition = as_text(one.condition)
+        for name, values in own_values(one).items():
+            column = column_name(one, name, several=names.count(one.plan.card.name) > 1)
+            for sample, value in zip(one.samples, values.tolist(), strict=True):
+                made.setdefault((sample.id, condition), {})[column] = None if value != value else value  # noqa: PLR0124 - NaN
     return made
 
 
-def _plans(folder: RunFolder, record: RunRecord, registry: Registry) -> Iterator[MetricPlan]:
-    """Yield the metrics that the record has scores of, as far as their plugins are here."""
-    from medbench.cards import MetricCard  # noqa: PLC0415
-
-    planned = {(plan.card.name, as_text(plan.convention)): plan for plan in folder.read_plan().metrics}
-    known = set(registry.names(MetricCard))
-    for metric, convention in dict.fromkeys((score.metric, as_text(score.convention)) for score in record.scores):
-        plan = planned.get((metric, convention))
-        if plan is None and metric in known:
-            named = dict(part.split("=", 1) for part in convention.split()) if convention else {}
-            plan = MetricPlan(card=registry.get(MetricCard, metric), convention=named)
-        if plan is not None and not plan.card.asks:
-            yield plan
-
-
-def _add(made: dict[tuple[str, str], dict[str, float | None]], one: Measured, *, several: bool) -> None:
-    if not hasattr(one.metric, "per_sample"):
-        return
-    convention = "@".join(name.partition("@")[0] for name in one.plan.convention.values())
-    for name, values in one.metric.per_sample(one.rows).items():
-        column = f"{one.plan.card.name}/{name}" + (f"@{convention}" if several and convention else "")
-        for sample, value in zip(one.samples, values, strict=True):
-            number = float(value)
-            made.setdefault((sample.id, as_text(one.condition)), {})[column] = None if number != number else number  # noqa: PLR0124 - NaN
+def column_name(one: Measured, name: str, *, several: bool) -> str:
+    """Return what a column of samples' own scores is called; `several` says that its metric was computed under several conventions."""
+    convention = "@".join(named.partition("@")[0] for named in one.plan.convention.values())
+    return f"{one.plan.card.name}/{name}" + (f"@{convention}" if several and convention else "")

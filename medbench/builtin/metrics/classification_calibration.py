@@ -136,9 +136,14 @@ class Ece(_Calibration):
         lines = [_reliability(table, int(at), self._bins, groups, several=len(shown) > 1) for at in shown]
         if lines:
             title = f"Reliability: share of positives over probability, {self._bins} bins"
-            axes = {"x_label": "mean probability in the bin", "y_label": "share of positives"}
             yield Curves(
-                name="reliability", title=title, lines=tuple(lines), diagonal=True, note="the dotted line is perfect calibration", **axes
+                name="reliability",
+                title=title,
+                lines=tuple(lines),
+                x_label="mean probability in the bin",
+                y_label="share of positives",
+                diagonal=True,
+                note="the dotted line is perfect calibration",
             )
 
     def _confidence(self, table: Table, weights: Array) -> Array:

@@ -45,7 +45,7 @@ class Majority:
         validation: Iterable[Example],
         out: Path,
         seed: int,
-        events: FitEvents | None,  # noqa: ARG002 - the interface
+        events: FitEvents | None,
     ) -> Mapping[str, Any]:
         """Count the answers of `examples` into `out` and return what was counted; `validation` is not needed."""
         table = count_answers(examples, seed)
@@ -100,7 +100,7 @@ class MostCommonReport:
         validation: Iterable[Example],
         out: Path,
         seed: int,
-        events: FitEvents | None,  # noqa: ARG002 - the interface
+        events: FitEvents | None,
     ) -> Mapping[str, Any]:
         """Count the reports of `examples`, leave the most frequent one in `out`, and return how often it occurs."""
         counts = Counter(text for _, text in targets(examples))

@@ -82,7 +82,7 @@ class NearestNeighbour:
         validation: Iterable[Example],
         out: Path,
         seed: int,
-        events: FitEvents | None,  # noqa: ARG002 - the interface
+        events: FitEvents | None,
     ) -> Mapping[str, Any]:
         """Write vectors, words and answers of `examples` to `out`; nothing is random, and `validation` is not needed.
 

@@ -48,7 +48,7 @@ class Prevalence:
         validation: Iterable[Example],
         out: Path,
         seed: int,
-        events: FitEvents | None,  # noqa: ARG002 - the interface
+        events: FitEvents | None,
     ) -> Mapping[str, Any]:
         """Count the labels of `examples` into `out` and return what was counted; `validation` is not needed.
 

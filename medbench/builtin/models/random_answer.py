@@ -44,7 +44,7 @@ class RandomAnswer:
         validation: Iterable[Example],
         out: Path,
         seed: int,
-        events: FitEvents | None,  # noqa: ARG002 - the interface
+        events: FitEvents | None,
     ) -> Mapping[str, Any]:
         """Count the answers of `examples` into `out`, keep `seed` beside them, and return what was counted."""
         table = count_answers(examples, seed)

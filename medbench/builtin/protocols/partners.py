@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 import numpy as np
 
@@ -102,5 +102,5 @@ def _short(text: str) -> str:
     return text if len(text) <= CAPTION_LENGTH else f"{text[: CAPTION_LENGTH - 1]}…"
 
 
-def _lacks(sample: Sample, what: str) -> str:
+def _lacks(sample: Sample, what: str) -> NoReturn:
     raise DataError(f"sample {sample.id} has no {what}", hint="a task of this protocol needs images with captions")

@@ -10,12 +10,12 @@ from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
-from medbench_torch.fit.stages import Stage
-from medbench_torch.fit.trainable import Batch, Trainable
 
 from medbench.errors import DataError, suggestion
 from medbench.identity import sample_seed
 from medbench.interfaces import Example
+from medbench_torch.fit.stages import Stage
+from medbench_torch.fit.trainable import Batch, Trainable
 
 Tasks = Mapping[str, Sequence[Example]]
 

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import msgspec
+
 from medbench.errors import MedbenchError, StorageError, UsageError
 from medbench.files import private_folder, storage, write_whole
 from medbench.locks import FolderLock
@@ -42,6 +43,8 @@ class StageState(Struct):
     """The values of the last look."""
     loss: float | None = None
     """Mean training loss of the last steps."""
+    pending: tuple[float, float] = (0.0, 0.0)
+    """Loss and number of targets since the last `step` event."""
 
 
 class Progress(Struct):

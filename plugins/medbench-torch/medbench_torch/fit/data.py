@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 
 import msgspec
+
 from medbench.interfaces import Example
 from medbench.types import Image, Request
 

@@ -12,9 +12,9 @@ import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from accelerate.utils import DistributedDataParallelKwargs, DistributedType, broadcast_object_list, send_to_device
-from medbench.errors import UsageError
 from torch import nn
 
+from medbench.errors import UsageError
 from medbench_torch.fit.stages import Stage
 from medbench_torch.fit.trainable import Trainable, checkpoint_activations, groups_of, set_training
 

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-from medbench_torch.fit.stages import Stage, Trains
 from torch import nn
 
 from medbench.errors import UsageError
 from medbench.interfaces import Example
+from medbench_torch.fit.stages import Stage, Trains
 
 Batch = tuple[dict[str, Any], int]
 """What one forward pass takes, and how many targets (tokens, pairs, pixels) its loss is summed over."""
