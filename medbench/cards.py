@@ -58,6 +58,10 @@ class ModelCard(Card, kw_only=True):
     licence: str = ""
     trained_on: tuple[str, ...] = ()
     """Datasets the published weights saw, as far as known."""
+    prices: dict[str, tuple[float, float]] = {}
+    """Name (the option `name`) -> US dollars for a million tokens in, and out."""
+    prices_from: str = ""
+    """Whose prices these are, and of when."""
 
 
 class ScoreFacts(Struct):

@@ -70,6 +70,22 @@ def write_whole(path: Path, chunks: bytes | Iterable[bytes]) -> None:
             raise
 
 
+def link_or_copy(source: Path, target: Path) -> None:
+    """Give a file a second name, or copy it where the disk cannot (another disk, no hard links); whole or not at all.
+
+    Raises:
+        StorageError: it can be neither linked nor copied.
+    """
+    try:
+        target.hardlink_to(source)
+    except OSError:
+        try:
+            content = source.read_bytes()
+        except OSError as error:
+            raise StorageError(f"{source}: {error.strerror}") from error
+        write_whole(target, content)
+
+
 class FileFacts(msgspec.Struct, frozen=True, array_like=True):
     """What is remembered of a file, valid while its size and modification time stay."""
 

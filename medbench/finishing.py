@@ -16,6 +16,7 @@ from medbench.events import Event, Finished, Note
 from medbench.figures import Figure
 from medbench.identity import digest
 from medbench.index import digests_of, read_index
+from medbench.interfaces import Reals
 from medbench.measuring import Ask
 from medbench.plan import ModelPlan, Plan
 from medbench.record import DataFacts, RunRecord, merge, merge_contrasts
@@ -24,10 +25,10 @@ from medbench.roots import access_of, is_synthetic
 from medbench.runs import RunFolder
 from medbench.scoring import Scored, score
 from medbench.store import Store
-from medbench.types import Failed, Output, Prediction, Request, Sample, Text
+from medbench.types import Failed, Image, Output, Prediction, Request, Sample, Text
 
 
-def data_facts(plan: Plan, samples: Sequence[Sample], manifest: str, train_manifest: str = "") -> DataFacts:
+def data_facts(plan: Plan, samples: Sequence[Sample], manifest: str, train_manifest: str = "", n_train: int = 0) -> DataFacts:
     """Return what a record says about the data."""
     root = Path(plan.root)
     return DataFacts(
@@ -36,6 +37,7 @@ def data_facts(plan: Plan, samples: Sequence[Sample], manifest: str, train_manif
         variant=plan.variant,
         manifest=manifest,
         train_manifest=train_manifest,
+        n_train=n_train,
         n=len(samples),
         n_groups=len({sample.group for sample in samples}),
         n_images=len({image.path for sample in samples for image in sample.images}),
@@ -74,16 +76,18 @@ def finish(
     scored: Scored | None = None
     for event in score(
         samples,
-        predictions,
+        folder.with_pictures(predictions),
         plan.metrics,
         folder.rows,
         seed=plan.seed,
         salt=digest(record.data.manifest, record.predictions),
         group=plan.reader.group,
         by=plan.by,
+        over=plan.protocol.over,
         ask=_judge(plan.judge, plan, executor) if plan.judge else None,
         judge=identity_of(plan.judge) if plan.judge else "",
         train_references=train_references(plan) if plan.root else None,
+        reals=_reals(plan, samples),
     ):
         if isinstance(event, Scored):
             scored = event
@@ -155,6 +159,32 @@ def train_references(plan: Plan) -> Callable[[], list[str]]:
         root = Path(plan.root)
         train = read_index(load(plan.reader)(), root, "train", plan.reader_params, digests_of(root))
         return [reference for sample in train.samples for reference in sample.references]
+
+    return read
+
+
+def _reals(plan: Plan, samples: Sequence[Sample]) -> Callable[[], Reals]:
+    """Return what gives the real pictures of the task's reference set, and those of train where the data is at hand."""
+    wanted, role = plan.task.reference_set.split, plan.task.reference_set.role
+
+    def pictures(found: Sequence[Sample]) -> tuple[Sample, ...]:
+        each: dict[str, tuple[Sample, Image]] = {}
+        for sample in found:
+            for image in sample.images:
+                if image.role == role and not image.fault:
+                    each.setdefault(image.digest, (sample, image))
+        return tuple(msgspec.structs.replace(sample, id=digest, images=(image,)) for digest, (sample, image) in sorted(each.items()))
+
+    def read() -> Reals:
+        here = Path(plan.root).is_dir()
+
+        def split(name: str) -> Sequence[Sample]:
+            if not (here and name in plan.reader.splits):
+                return ()
+            return read_index(load(plan.reader)(), Path(plan.root), name, plan.reader_params, digests_of(Path(plan.root))).samples
+
+        evaluated = samples if wanted in {"", plan.split} else split(wanted)
+        return Reals(evaluated=pictures(evaluated), train=pictures(split("train")) if plan.split != "train" else ())
 
     return read
 

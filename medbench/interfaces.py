@@ -9,7 +9,22 @@ from typing import Any, ClassVar, Protocol
 from medbench.cards import ModelCard
 from medbench.errors import Problem
 from medbench.figures import Figure
-from medbench.types import Answer, Asked, Classify, Embed, Generate, Ground, Loaded, Output, Pair, Prediction, Request, Sample, Synthesize
+from medbench.types import (
+    Answer,
+    Asked,
+    Classify,
+    Embed,
+    Generate,
+    Ground,
+    Loaded,
+    Output,
+    Pair,
+    Prediction,
+    Request,
+    Sample,
+    Struct,
+    Synthesize,
+)
 
 Replies = Iterable[Output] | Iterable[tuple[int, Output]]
 """What a capability method returns: a list in the order of the window, or `(index, output)` pairs as they become ready."""
@@ -37,6 +52,15 @@ class Model(Protocol):
     `InputError` for a single request it cannot take (yielding `Failed` for that index is better), `OutOfMemory` when the
     window does not fit. `facts()` says what is known only after loading. `fit` is there on models that can be trained.
     """
+
+    @classmethod
+    def settled(cls, card: ModelCard, options: Mapping[str, Any]) -> tuple[ModelCard, list[Problem]]:
+        """Return the card as these options make it, and what speaks against them; nothing heavy is loaded. Optional.
+
+        A problem found here stops the plan before its options are written anywhere: no message may quote a value that could
+        be a secret.
+        """
+        ...
 
     def generate(self, requests: Sequence[Generate]) -> Replies:
         """Return or yield a `Text` for each request."""
@@ -124,6 +148,10 @@ class ProtocolPlugin(Protocol):
         """Yield what a model is fitted on: the very requests that would be asked, with their targets."""
         ...
 
+    def remarks(self, samples: Sequence[Sample], outputs: OutputView, params: Any) -> list[str]:
+        """Return what a reader must know of how predictions were made (train samples left out, sizes skipped). Optional."""
+        ...
+
     def figures(self, samples: Sequence[Sample], predictions: Sequence[Prediction], outputs: OutputView, params: Any) -> Iterator[Figure]:
         """Yield what there is to show, while the outputs are at hand. Optional."""
         ...
@@ -168,6 +196,42 @@ class Metric(Protocol):
 
     def signature(self) -> Mapping[str, Any]:
         """Return facts that make the number reproducible (signature, corpus of an IDF …). Optional."""
+        ...
+
+
+class Reals(Struct):
+    """The real pictures that a set metric compares with: samples of one image each, every image once."""
+
+    evaluated: tuple[Sample, ...]
+    """Those of the evaluated split (or of the task's reference set)."""
+    train: tuple[Sample, ...] = ()
+    """Those a drawn picture could have been copied from."""
+
+
+SetRows = Mapping[str, Any]
+"""Arrays by name; `drawn` has one row per pair, `real` one per picture of `Reals.evaluated`, others are the metric's own."""
+
+
+class SetMetric(Protocol):
+    """A metric of sets, whose card says `weighted = False`: FID and kin. Its intervals come from sub-samples of both sets.
+
+    `FRACTION` (0 to 1, default 0.5) may state how large a part of each set a sub-sample takes.
+    """
+
+    def measure(self, pairs: Sequence[Pair], reals: Reals) -> SetRows | Generator[tuple[str, list[Request]], list[Output], SetRows]:
+        """Return features of both sets; kept with the run, so that reducing needs no picture."""
+        ...
+
+    def reduce_sets(self, rows: SetRows, drawn: Any, real: Any) -> Mapping[str, float]:
+        """Return score name -> value (NaN: undefined) of the rows at these two arrays of indices."""
+        ...
+
+    def notes(self, rows: SetRows, drawn: Any, real: Any) -> Mapping[str, str]:
+        """Return score name -> what must be said beside its value: too few pictures, the real-versus-real floor. Optional."""
+        ...
+
+    def flags(self, rows: SetRows) -> Mapping[str, Any]:
+        """Return `empty` (all-black pictures …) -> boolean mask over the drawn pictures. Optional."""
         ...
 
 

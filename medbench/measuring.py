@@ -13,6 +13,7 @@ import numpy as np
 from medbench.errors import MedbenchError, PluginError, UsageError
 from medbench.files import private_folder, write_whole
 from medbench.identity import digest_of
+from medbench.interfaces import Reals
 from medbench.metric_plans import MetricPlan
 from medbench.registry import load
 from medbench.types import Condition, Failed, Output, Pair, Prediction, Request, Sample, Text, Value, as_text
@@ -35,11 +36,20 @@ class Measured:
         self.values = values
         self.rows: Any = None
         self.signature: dict[str, Any] = {}
+        self.convention: dict[str, str] = dict(plan.convention)
+        """What the scores stand under: the plan's conventions, what the metric adds by its options (`named`), and who was asked."""
         self.failed = np.fromiter((isinstance(v, Failed) for v in values), bool, len(values))
         self.empty = np.fromiter((isinstance(v, Text) and not v.text.strip() for v in values), bool, len(values))
         self.truncated = np.fromiter((isinstance(v, Text) and v.finish_reason == "length" for v in values), bool, len(values))
+        self.reals = Reals(evaluated=())
+        """What a set metric compares with."""
         self.unmeasured: list[Sample] = []
         """Failed samples without a row, because the metric has no worst value for them."""
+
+    @property
+    def title(self) -> str:
+        """A name for its signature: metric, conventions, options, and who was asked."""
+        return f"{self.plan.slug} by {self.convention['by']}" if "by" in self.convention else self.plan.slug
 
     def flag(self, name: str) -> Array:
         """Return a boolean mask that the metric gives over its rows (`unparsable`, `unscored`)."""
@@ -63,6 +73,7 @@ class Measuring:
         ask: Puts the requests of metrics to other models; None: there is none.
         judge: Identity of the model that answers them: what another judge said is not taken for its word.
         train_references: References of the train split, for conventions that need them; None: they cannot be had.
+        reals: Gives the real pictures that set metrics compare with; None: there are none.
     """
 
     def __init__(
@@ -75,8 +86,10 @@ class Measuring:
         ask: Ask | None = None,
         judge: str = "",
         train_references: Callable[[], list[str]] | None = None,
+        reals: Callable[[], Reals] | None = None,
     ) -> None:
         self._samples = samples
+        self._reals = reals
         self._conditions: dict[str, list[Prediction]] = {}
         for prediction in predictions:
             self._conditions.setdefault(as_text(prediction.condition), []).append(prediction)
@@ -117,7 +130,7 @@ class Measuring:
         jobs = self._jobs(plan)
         for job in jobs:
             if job.one.rows is None:
-                job.finish(job.one.metric.measure(job.pairs))
+                job.finish(job.measure())
         self.anew += any(job.fresh for job in jobs)
         return [job.one for job in jobs]
 
@@ -127,7 +140,7 @@ class Measuring:
             for job in jobs:
                 self.not_computed[job.one.plan.card.name] = "it asks a second model, and none is named (--judge MODEL)"
             return
-        running = [(job, job.one.metric.measure(job.pairs)) for job in jobs if job.one.rows is None]
+        running = [(job, job.measure()) for job in jobs if job.one.rows is None]
         wanted = [(job, asking, request) for job, asking in running if (request := self._advance(job, asking, None)) is not None]
         while wanted:
             replies = self._ask([request for _, _, request in wanted])
@@ -171,13 +184,25 @@ class Measuring:
         samples, values = [self._samples[p.sample] for p in kept], [p.value for p in kept]
         one = Measured(plan, metric, predictions[0].condition, samples, values)
         there = {id(p) for p in kept}
+        if not plan.card.weighted:
+            one.reals = self._reals() if self._reals else one.reals
+            if not one.reals.evaluated:
+                raise UsageError(f"{plan.card.name} compares with real pictures, and the task has none", hint="[reference_set] in the task")
         one.unmeasured = [self._samples[p.sample] for p in predictions if id(p) not in there]
         judge = self._judge if plan.card.asks else ""
+        named = {**(metric.named() if hasattr(metric, "named") else {}), **({"by": judge} if judge else {})}
+        one.convention |= named
+        compared = [image.digest for sample in (*one.reals.evaluated, *one.reals.train) for image in sample.images]
+        learnt = digest_of([learnt, compared]) if compared else learnt
         facts = [self._salt, learnt, judge, plan.card.name, plan.card.load, plan.card.version, plan.convention, plan.options, condition]
+        facts += [named] if named else []
         path = self._folder / f"{plan.slug}-{digest_of(facts)[:12]}"
         pairs = [Pair(s, Text(text="") if isinstance(v, Failed) else v) for s, v in zip(samples, values, strict=True)]
-        job = _Job(one, pairs, path, {"judge": judge} if judge else {})
+        signed = {"judge": judge, "metric": plan.card.name, "convention": plan.convention, "options": plan.options} if judge else {}
+        job = _Job(one, pairs, path, signed)
         job.read()
+        if plan.card.asks and self._ask and one.rows is not None and one.flag("unscored").any():
+            one.rows = None  # what was answered is in the store: only what failed is asked again
         return job
 
 
@@ -190,7 +215,8 @@ class _Job:
         self._signed = signed
         self.fresh = False
         self._row: Any = getattr(one.metric, "Row", None)
-        self._path = path.with_name(path.name + (".json" if self._row is not None else ".npy"))
+        ending = ".json" if self._row is not None else ".npy" if one.plan.card.weighted else ".npz"
+        self._path = path.with_name(path.name + ending)
         self._signature = path.with_name(path.name + ".signature.json")
 
     def read(self) -> None:
@@ -199,9 +225,18 @@ class _Job:
             return
         if self._row is not None:
             self.one.rows = msgspec.json.decode(self._path.read_bytes(), type=list[self._row])  # type: ignore[name-defined]
+        elif not self.one.plan.card.weighted:
+            with np.load(self._path, allow_pickle=False) as kept:
+                self.one.rows = dict(kept)
         else:
             self.one.rows = np.load(self._path, allow_pickle=False)
         self.one.signature = msgspec.json.decode(self._signature.read_bytes())
+
+    def measure(self) -> Any:
+        """Return the rows, or the generator that asks for what it needs first."""
+        if self.one.plan.card.weighted:
+            return self.one.metric.measure(self.pairs)
+        return self.one.metric.measure(self.pairs, self.one.reals)
 
     def advance(self, asking: Generator[Any, Any, Any], reply: list[Output] | None) -> tuple[str, list[Request]] | None:
         """Go on with a metric that asks; return what it asks next, None when it is done."""
@@ -218,8 +253,9 @@ class _Job:
         Raises:
             PluginError: they are not one for each pair.
         """
-        if len(rows) != len(self.pairs):
-            raise PluginError(f"metric {self.one.plan.card.name}: measure gave {len(rows)} rows for {len(self.pairs)} pairs")
+        name, count = self.one.plan.card.name, len(rows if self.one.plan.card.weighted else rows["drawn"])
+        if count != len(self.pairs):
+            raise PluginError(f"metric {name}: measure gave {count} rows for {len(self.pairs)} pairs")
         self.fresh = True
         self.one.rows = rows
         metric = self.one.metric
@@ -230,7 +266,10 @@ class _Job:
             content = msgspec.json.encode(rows)
         else:
             buffer = io.BytesIO()
-            np.save(buffer, rows, allow_pickle=False)
+            if self.one.plan.card.weighted:
+                np.save(buffer, rows, allow_pickle=False)
+            else:
+                np.savez(buffer, allow_pickle=False, **rows)
             content = buffer.getvalue()
         write_whole(self._path, content)
         write_whole(self._signature, msgspec.json.encode(self.one.signature, order="deterministic"))

@@ -99,16 +99,22 @@ class Pipeline:
                 return
             predictions = [p for name, samples in conditions.items() for p in self._predict(samples, answered.outputs, name)]
             figures = self._figures(conditions[self._plan.images[0]], predictions, answered.outputs)
+            told = self._told(conditions[self._plan.images[0]], answered.outputs)
             loaded = dict(answered.outputs.facts)
+        for text in told:
+            yield Note(text=text)
+        predictions = folder.keep_pictures(predictions)
         record = RunRecord(
             task=self._plan.task.name,
             fingerprint=fingerprint,
             model=self._model_facts(identity, loaded, fitted),
-            data=data_facts(self._plan, indexed.samples, indexed.manifest, train.manifest if learnt_from and train else ""),
+            data=data_facts(
+                self._plan, indexed.samples, indexed.manifest, train.manifest if learnt_from and train else "", len(learnt_from)
+            ),
             protocol=self._plan.protocol.name,
             params=self._plan.params,
             seed=self._plan.seed,
-            remarks=tuple(remarks),
+            remarks=(*remarks, *told),
             predictions=folder.write_predictions(predictions),
             overrides=self._plan.overrides,
         )
@@ -200,6 +206,10 @@ class Pipeline:
         extra = {} if images == "true" else {"images": images}
         for prediction in self._protocol.predictions(samples, outputs, self._params):
             yield msgspec.structs.replace(prediction, condition={**prediction.condition, **extra}) if extra else prediction
+
+    def _told(self, samples: Sequence[Sample], outputs: Outputs) -> list[str]:
+        """Return what the protocol has to say of how it came to its predictions, under the first image condition."""
+        return list(self._protocol.remarks(samples, outputs, self._params)) if hasattr(self._protocol, "remarks") else []
 
     def _figures(self, samples: Sequence[Sample], predictions: Sequence[Prediction], outputs: Outputs) -> list[Figure]:
         """Return what the protocol has to show of the first image condition, while the outputs are at hand."""

@@ -178,13 +178,14 @@ def plan_model(name: str, given: Mapping[str, Any], options: RunOptions, registr
         wanted["workers"] = options.workers
     if options.batch_size is not None and accepts(made, "batch_size"):
         wanted["batch_size"] = options.batch_size
-    return ModelPlan(
-        name=name,
-        card=card,
-        plugin=registry.plugin_of(card),
-        options=convert_options(made, wanted, name, problems),
-        batch_size=options.batch_size or card.batch_size,
-    )
+    converted = convert_options(made, wanted, name, problems)
+    plugin = registry.plugin_of(card)
+    if hasattr(made, "settled"):
+        card, against = made.settled(card, converted)
+        problems += against
+        if against:
+            return None  # its options go no further: one may hold a secret in a wrong place
+    return ModelPlan(name=name, card=card, plugin=plugin, options=converted, batch_size=options.batch_size or card.batch_size)
 
 
 def plan_judge(options: RunOptions, registry: Registry, problems: list[Problem]) -> ModelPlan | None:

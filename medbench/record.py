@@ -37,6 +37,10 @@ class Score(Struct):
     n_unscored: int = 0
     worst_case: float | None = None
     """The value with every failed sample scored as badly as can be; None: nothing failed, or there is no worst."""
+    repeats: int = 1
+    """Over how many repetitions of the same thing (draws of train samples, seeds) the value is a mean."""
+    spread: float | None = None
+    """Standard deviation (n - 1) over those repetitions; None: there is one."""
     convention: dict[str, str] = {}
     """Family -> name@version: the rules under which the value was computed."""
     condition: Condition = {}
@@ -96,6 +100,8 @@ class DataFacts(Struct):
     """Digest of ids, references and file digests of the samples evaluated."""
     train_manifest: str = ""
     """The same digest of the train split, where the protocol learns from it (a probe)."""
+    n_train: int = 0
+    """Samples of that train split."""
     n: int = 0
     n_groups: int = 0
     n_images: int = 0

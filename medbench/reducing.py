@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import Any, TypeVar
 
@@ -26,6 +26,8 @@ FEW_GROUPS = 20
 """Below so many groups a bootstrap interval is too narrow, and says so."""
 MOST_SUBGROUPS = 8
 """A column with more values is scored value by value, but not compared pair by pair."""
+FEWEST = 8
+"""With fewer pictures on a side a set metric has no interval."""
 
 Array = np.ndarray[Any, np.dtype[Any]]
 T = TypeVar("T")
@@ -68,9 +70,14 @@ class Target:
         self._all = all_rows
         self.groups = group_index([one.samples[i].group for i in answered], names)
         """Where each row's group stands among the names."""
-        self._taken = take(one.rows, answered)
-        self.point = one.metric.reduce(self._taken, np.ones((1, len(answered)))) if len(answered) else {}
+        self.point = self._reduced(answered) if len(answered) else {}
         self._replicates: dict[str, list[Array]] = {name: [] for name in self.point}
+
+    def _reduced(self, answered: Array) -> Mapping[str, tuple[Any, Any]]:
+        """Return the point values, name -> (value, used)."""
+        self._taken = take(self.one.rows, answered)
+        reduced: Mapping[str, tuple[Any, Any]] = self.one.metric.reduce(self._taken, np.ones((1, len(answered))))
+        return reduced
 
     @property
     def weighted(self) -> bool:
@@ -127,9 +134,9 @@ class Target:
                 n_empty=int(self.one.empty[used].sum()),
                 n_unparsable=int(unparsable[used].sum()),
                 n_truncated=int(self.one.truncated[used].sum()),
-                n_unscored=int(unscored[self.rows].sum()),
+                n_unscored=int(unscored[np.setdiff1d(self.rows, used)].sum()),
                 worst_case=at_worst if n_failed and facts.worst is not None else None,
-                convention=dict(self.one.plan.convention),
+                convention=dict(self.one.convention),
                 condition=dict(self.one.condition),
                 subgroup=self.subgroup,
                 method=made,
@@ -171,7 +178,7 @@ class Target:
                 return "every sample failed"
             return "undefined: its samples have one kind of truth alone" if n_groups else "undefined: no sample enters this score"
         if interval is None:
-            return "no interval: the metric takes no weights" if not self.weighted else "no interval: fewer than 2 groups"
+            return "no interval: fewer than 2 groups" if self.one.plan.card.weighted else f"no interval: fewer than {FEWEST} pictures"
         if n_groups < FEW_GROUPS:
             return f"rough interval: only {n_groups} groups"
         return "rough interval: all groups are alike" if interval[0] == interval[1] else ""
@@ -260,7 +267,7 @@ def _contrast(name: str, targets: Sequence[Target], sides: tuple[str, str], cond
         unit=card.facts(name).unit,
         n=len({sample.id for sample in entering}),
         n_groups=len(groups),
-        convention=dict(targets[0].one.plan.convention),
+        convention=dict(targets[0].one.convention),
         condition=condition,
         method=f"paired {method(len(groups))}" if found and found.low is not None else "",
         note=_contrast_note(found, len(groups)),

@@ -13,11 +13,11 @@ import msgspec
 from medbench.cards import GUARDED
 from medbench.errors import DataError, MedbenchError, PluginError, UsageError, suggestion
 from medbench.figures import Figure, read_figures
-from medbench.files import private_folder, write_whole
+from medbench.files import link_or_copy, private_folder, write_whole
 from medbench.identity import digest, safe_name
 from medbench.plan import Plan
 from medbench.record import RunRecord, read_record, to_json
-from medbench.types import Prediction, Sample
+from medbench.types import Picture, Prediction, Sample
 
 T = TypeVar("T")
 
@@ -39,6 +39,7 @@ class RunFolder:
         self.record = path / "run.json"
         self.figures = path / "figures.json"
         self.report = path / "report.html"
+        self.pictures = path / "pictures"
 
     def create(self, access: str) -> None:
         """Make the folder, for its owner only; data under an agreement gets a file that says so."""
@@ -94,6 +95,30 @@ class RunFolder:
     def read_samples(self) -> list[Sample]:
         """Read the samples back."""
         return list(read_lines(self.samples, Sample))
+
+    def keep_pictures(self, predictions: Sequence[Prediction]) -> list[Prediction]:
+        """Link the drawn pictures into the folder, so that it is enough to score; their paths are then relative to it."""
+        kept: list[Prediction] = []
+        for prediction in predictions:
+            picture = prediction.value
+            if not isinstance(picture, Picture):
+                kept.append(prediction)
+                continue
+            place = private_folder(self.pictures) / f"{picture.digest}{Path(picture.path).suffix.lower()}"
+            if not place.exists():
+                link_or_copy(Path(picture.path), place)
+            relative = place.relative_to(self.path).as_posix()
+            kept.append(msgspec.structs.replace(prediction, value=msgspec.structs.replace(picture, path=relative)))
+        return kept
+
+    def with_pictures(self, predictions: Sequence[Prediction]) -> Sequence[Prediction]:
+        """Return predictions whose pictures can be opened from anywhere."""
+        return [
+            msgspec.structs.replace(p, value=msgspec.structs.replace(p.value, path=str(self.path / p.value.path)))
+            if isinstance(p.value, Picture)
+            else p
+            for p in predictions
+        ]
 
     def write_predictions(self, predictions: Sequence[Prediction]) -> str:
         """Keep the predictions and return their digest."""

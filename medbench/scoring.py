@@ -14,10 +14,13 @@ from medbench.errors import suggestion
 from medbench.events import Event, Note, Progress
 from medbench.figures import Figure
 from medbench.identity import safe_name
+from medbench.interfaces import Reals
 from medbench.measuring import Ask, Measured, Measuring, take
 from medbench.metric_plans import MetricPlan
+from medbench.pooling import pooled, pooled_crossings, pooled_pairs, pooled_parts
 from medbench.record import Contrast, Score
 from medbench.reducing import RESAMPLES, Array, Target, condition_contrasts, interactions, resample, subgroup_contrasts
+from medbench.set_reducing import SetTarget
 from medbench.types import Pair, Prediction, Sample, Struct, as_text
 
 SHOWN_CONDITIONS = 6
@@ -46,9 +49,11 @@ def score(
     salt: str,
     group: str = "patient",
     by: Sequence[str] = (),
+    over: Sequence[str] = (),
     ask: Ask | None = None,
     judge: str = "",
     train_references: Callable[[], list[str]] | None = None,
+    reals: Callable[[], Reals] | None = None,
 ) -> Iterator[Event | Scored]:
     """Measure, reduce, and yield `Scored` last.
 
@@ -61,12 +66,21 @@ def score(
         salt: Digest of samples and predictions, so that rows of others are never taken for these.
         group: What a group is called (patient, image …).
         by: Columns whose values are scored apart.
+        over: Conditions that repeat the same thing: scores are means over them.
         ask: Puts the requests of metrics to other models.
         judge: Identity of the model that answers them.
         train_references: References of the train split, for conventions that need them.
+        reals: Gives the real pictures that set metrics compare with.
     """
     measuring = Measuring(
-        {sample.id: sample for sample in samples}, predictions, folder, salt=salt, ask=ask, judge=judge, train_references=train_references
+        {sample.id: sample for sample in samples},
+        predictions,
+        folder,
+        salt=salt,
+        ask=ask,
+        judge=judge,
+        train_references=train_references,
+        reals=reals,
     )
     yield from _absent_columns(samples, by)
     yield Progress(stage="score", done=0, total=len(metrics))
@@ -75,9 +89,9 @@ def score(
         measured += made
         yield Progress(stage="score", done=number, total=len(metrics))
     names = sorted({sample.group for sample in samples})
-    whole = [Target(one, one.answered, np.arange(len(one.samples)), {}, names) for one in measured]
-    parts = [(column, subgroups) for one in measured for column in by if (subgroups := _subgroups(one, column, names))]
-    paired = _paired(measured, names)
+    whole = [_target(one, one.answered, np.arange(len(one.samples)), {}, names, seed) for one in measured]
+    parts = [(column, subgroups) for one in measured for column in by if (subgroups := _subgroups(one, column, names, seed))]
+    paired = _paired([one for one in measured if one.plan.card.weighted], names)
     crossed = [(column, sides) for pair in paired for column in by if (sides := _crossed(pair, column, names))]
     pairs = [*paired, *(pair for _, sides in crossed for pair in sides)]
     resample([*whole, *(t for _, targets in parts for t in targets), *(side for pair in pairs for side in pair)], names, seed)
@@ -86,6 +100,8 @@ def score(
         several = f"{group[:-1]}ies" if group.endswith("y") else f"{group}s"
         return f"percentile bootstrap over {n_groups:,} {several}, {RESAMPLES:,} resamples, seed {seed}"
 
+    whole, parts = pooled(whole, over), pooled_parts(parts, over)
+    paired, crossed = pooled_pairs(paired, over), pooled_crossings(crossed, over)
     contrasts = [contrast for pair in paired for contrast in condition_contrasts(*pair, method)]
     contrasts += [contrast for column, targets in parts for contrast in subgroup_contrasts(column, targets, method)]
     contrasts += [contrast for column, sides in crossed for contrast in interactions(column, sides, method)]
@@ -93,7 +109,7 @@ def score(
         scores=tuple(score for target in (*whole, *(t for _, targets in parts for t in targets)) for score in target.scores(method)),
         contrasts=tuple(contrasts),
         not_computed=measuring.not_computed,
-        signatures={one.plan.slug: one.signature for one in measured if one.signature},
+        signatures={one.title: one.signature for one in measured if one.signature},
         measured=measuring.anew,
         figures=tuple(figure for one in _shown(measured) for figure in _figures(one)),
     )
@@ -109,7 +125,7 @@ def _figures(one: Measured) -> Iterator[Figure]:
     """Return what a metric has to show of the samples that were answered, named after metric, convention and condition."""
     if not hasattr(one.metric, "figures") or not len(one.answered):
         return
-    rows = take(one.rows, one.answered)
+    rows = take(one.rows, one.answered) if one.plan.card.weighted else one.rows
     pairs = [Pair(one.samples[i], one.values[i]) for i in one.answered]
     condition = as_text(one.condition)
     for figure in one.metric.figures(rows, pairs):
@@ -125,10 +141,17 @@ def _absent_columns(samples: Sequence[Sample], by: Sequence[str]) -> Iterator[No
             yield Note(text=f"no sample has a column {column}, so nothing is scored by it ({suggestion(column, known)})")
 
 
-def _subgroups(one: Measured, column: str, names: Sequence[str]) -> list[Target]:
+def _target(one: Measured, answered: Array, rows: Array, subgroup: dict[str, str], names: Sequence[str], seed: int) -> Target:
+    """Return what is reduced together: rows under weights, or two sets by sub-samples."""
+    if one.plan.card.weighted:
+        return Target(one, answered, rows, subgroup, names)
+    return SetTarget(one, answered, rows, subgroup, names, seed)
+
+
+def _subgroups(one: Measured, column: str, names: Sequence[str], seed: int) -> list[Target]:
     """Return what is reduced for each value of a column; samples without a value are in none of them."""
     chosen = _by_value(one, column, np.arange(len(one.samples)))
-    return [Target(one, rows[~one.failed[rows]], rows, {column: value}, names) for value, rows in chosen.items()]
+    return [_target(one, rows[~one.failed[rows]], rows, {column: value}, names, seed) for value, rows in chosen.items()]
 
 
 def _by_value(one: Measured, column: str, rows: Array) -> dict[str, Array]:

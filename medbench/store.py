@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import mmap
 import os
 import time
@@ -245,7 +246,8 @@ class _Writer:
         relative = Path("pictures") / f"{key}{suffix}"
         private_folder(self.folder / "pictures")
         write_whole(self.folder / relative, picture.data)
-        return Picture(path=relative.as_posix(), width=picture.width, height=picture.height)
+        made = hashlib.sha256(picture.data).hexdigest()[:LENGTH]
+        return Picture(path=relative.as_posix(), width=picture.width, height=picture.height, digest=made)
 
     @staticmethod
     def _write(file: BinaryIO, data: bytes) -> None:

@@ -29,6 +29,15 @@ class Published(Struct):
     """Whether the source was read and says so."""
 
 
+class ReferenceSet(Struct):
+    """The real pictures that set metrics compare drawn ones with."""
+
+    split: Literal["", "train", "val", "test"] = ""
+    """Empty: the evaluated split."""
+    role: str = "target"
+    """Role of the pictures that are real."""
+
+
 class Task(Struct):
     """What is evaluated: data, split, protocol, parameters, metrics, and the facts around them."""
 
@@ -47,6 +56,7 @@ class Task(Struct):
     """Parameters of the reader."""
     conventions: dict[str, str] = {}
     """Family -> the convention under which this task is scored by default."""
+    reference_set: ReferenceSet = ReferenceSet()
     primary: str = ""
     """`metric/name` of the number that stands for the task."""
     columns: tuple[str, ...] = ()

@@ -178,8 +178,11 @@ class Picture(Struct, tag="picture", omit_defaults=True):
 
     data: bytes = b""
     path: str = ""
+    """The file: absolute, or relative to the run folder that keeps it."""
     width: int = 0
     height: int = 0
+    digest: str = ""
+    """SHA-256 of the file's bytes (first 32 hex digits), once it is a file."""
 
 
 class HeatMap(Struct, tag="heatmap"):

@@ -179,11 +179,6 @@ def test_few_groups_are_said_to_be_few(scored):
     assert by_name(scored(predictions()))["mark"].note in {"", f"rough interval: only {len({s.group for s in SAMPLES})} groups"}
 
 
-def test_a_metric_that_takes_no_weights_has_no_interval(scored):
-    found = by_name(scored(predictions(), card=msgspec.structs.replace(CARD, weighted=False)))["mark"]
-    assert (found.low, found.note) == (None, "no interval: the metric takes no weights")
-
-
 def test_the_order_of_samples_and_predictions_changes_nothing(scored):
     order = np.random.default_rng(3).permutation(N)
     given, some = predictions(failing=(3, 8)), SAMPLES

@@ -40,7 +40,6 @@ AWAITED_PROTOCOLS = {
     "report-by-retrieval",
     "retrieval",
     "temporal",
-    "text-to-image",
     "zero-shot",
 }
 AWAITED_METRICS = {

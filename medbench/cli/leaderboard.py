@@ -1,4 +1,4 @@
-"""`medbench leaderboard`: tables over the records of many runs."""
+"""`medbench leaderboard`: tables over the records of many runs, and boards that are published."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from medbench.cli import arguments
+from medbench.cli import arguments, boards
 from medbench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -17,12 +17,16 @@ if TYPE_CHECKING:
 SYSTEM_WIDTH, COVERAGE_WIDTH = 18, 13
 """Room kept for the system's name, which may be broken over lines, and for coverage and empty rate."""
 
-app = typer.Typer(no_args_is_help=True, help="Tables over the records of many runs.")
+app = typer.Typer(no_args_is_help=True, help="Tables over the records of many runs, and boards that are published.")
 
 
 @app.callback()
 def group() -> None:
-    """Tables over the records of many runs."""
+    """Tables over the records of many runs, and boards that are published."""
+
+
+for _verb in (boards.add, boards.build, boards.check, boards.verify, boards.pack):
+    app.command(_verb.__name__)(_verb)
 
 
 @app.command("show")

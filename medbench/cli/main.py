@@ -24,6 +24,7 @@ VERBS = {
     "show": "show:app",
     "runs": "runs:runs",
     "samples": "samples:samples",
+    "report": "report:report",
     "leaderboard": "leaderboard:app",
     "twin": "twin:twin",
     "export": "export:export",

@@ -184,30 +184,29 @@ def _require_sense(board: Board) -> None:
     path = board.path
     if not NAME.fullmatch(board.name):
         raise UsageError(f"{path}: {board.name!r} is no name for a board", hint="lower-case letters, digits and . _ - alone")
-    keys = [column.key for column in board.columns]
-    if not board.tasks or not keys:
+    if not board.tasks or not board.columns:
         raise UsageError(f"{path}: a board needs a task and a column", hint="[[tasks]] … [[columns]] …")
-    for key in keys:
-        if keys.count(key) > 1:
-            raise UsageError(f"{path}: columns: {key} stands there twice", hint="each column once")
-    for column in board.columns:
-        if bool(column.score) == bool(column.mean_of):
-            raise UsageError(f"{path}: columns: {column.label}: either score or mean_of", hint='score = "metric/name"')
-        if column.score and (board.task(column.task) is None or not column.score.partition("/")[2]):
-            raise UsageError(
-                f"{path}: columns: {column.key} is no score of a task of this board", hint='task = "name", score = "metric/name"'
-            )
-    wanted = [
-        board.primary,
-        *board.tie,
-        *(key for c in board.columns for key in c.mean_of),
-        *(r.column for r in board.references if r.column),
-    ]
-    for key in wanted:
-        if key not in keys:
-            raise UsageError(f"{path}: {key} is no column of this board", hint=suggestion(key, keys))
     if board.resamples < PRIMARY_RESAMPLES:
         raise UsageError(f"{path}: resamples = {board.resamples}: too few", hint=f"{PRIMARY_RESAMPLES:,} or more")
+    for column in board.columns:
+        _require_column(board, column)
+    keys = [column.key for column in board.columns]
+    means = [key for column in board.columns for key in column.mean_of]
+    named = [board.primary, *board.tie, *means, *(one.column for one in board.references if one.column)]
+    for key in named:
+        if key not in keys:
+            raise UsageError(f"{path}: {key} is no column of this board", hint=suggestion(key, keys))
+
+
+def _require_column(board: Board, column: Column) -> None:
+    path = board.path
+    if sum(other.key == column.key for other in board.columns) > 1:
+        raise UsageError(f"{path}: columns: {column.key} stands there twice", hint="each column once")
+    if bool(column.score) == bool(column.mean_of):
+        raise UsageError(f"{path}: columns: {column.label}: either score or mean_of", hint='score = "metric/name"')
+    if column.score and (board.task(column.task) is None or not column.score.partition("/")[2]):
+        hint = 'task = "name", score = "metric/name"'
+        raise UsageError(f"{path}: columns: {column.key} is no score of a task of this board", hint=hint)
 
 
 def _explain(message: str) -> str:

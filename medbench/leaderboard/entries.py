@@ -67,6 +67,10 @@ class Result(Struct, omit_defaults=True):
     n_empty: int = 0
     predictions: str = ""
     """Digest of the predictions, in the form in which they are packed."""
+    scored: str = ""
+    """Digest of the predictions as the run keeps them: its rows are kept under it."""
+    options: dict[str, dict[str, Any]] = {}
+    """Metric -> options under which it was computed."""
     remarks: tuple[str, ...] = ()
     not_computed: dict[str, str] = {}
     signatures: dict[str, dict[str, Any]] = {}

@@ -41,6 +41,17 @@ def interval(low: float | None, high: float | None, unit: str, *, signed: bool =
     return f"[{number(low, unit, signed=signed)}, {number(high, unit, signed=signed)}]"
 
 
+def p_value(p: float | None) -> str:
+    """Return a p-value as it is printed; empty where there is none.
+
+    >>> p_value(0.0312), p_value(0.00002)
+    ('0.031', '< 0.001')
+    """
+    if p is None:
+        return ""
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
 def value_cell(score: Score) -> str:
     """Return a score's value, marked where not every sample is in it."""
     return number(score.value, score.unit) + ("*" if score.coverage < 1.0 and score.value is not None else "")

@@ -43,14 +43,16 @@ class Kept:
     def _measured(self, registry: Registry) -> Iterator[Measured]:
         """Yield the rows of every metric that the record has scores of, one judge's after another's."""
         judged: dict[str, list[MetricPlan]] = {}
-        for plan in self._plans(registry):
-            judged.setdefault(str(self.record.signatures.get(plan.slug, {}).get("judge", "")), []).append(plan)
+        for judge, plan in (*(("", plan) for plan in self._plans(registry)), *self._asking(registry)):
+            judged.setdefault(judge, []).append(plan)
         salt = digest(self.record.data.manifest, self.record.predictions)
         for judge, plans in judged.items():
             measuring = Measuring(self.samples, self.predictions, self.folder.rows, salt=salt, judge=judge)
+            there = set()
             for made in measuring.run(plans):
+                there |= {one.plan.card.name for one in made}
                 yield from made
-            self.not_measured |= measuring.not_computed
+            self.not_measured |= {name: why for name, why in measuring.not_computed.items() if name not in there}
 
     def _plans(self, registry: Registry) -> Iterator[MetricPlan]:
         """Yield the metrics that the record has scores of, as far as their plugins are here."""
@@ -58,6 +60,8 @@ class Kept:
         known = set(registry.names(MetricCard))
         for metric, convention in dict.fromkeys((score.metric, as_text(score.convention)) for score in self.record.scores):
             plan = planned.get((metric, convention))
+            if metric in known and registry.get(MetricCard, metric).asks:
+                continue  # told by their signatures, since several judges may have been asked
             if plan is None and metric in known:
                 named = dict(part.split("=", 1) for part in convention.split()) if convention else {}
                 plan = MetricPlan(card=registry.get(MetricCard, metric), convention=named)
@@ -65,6 +69,14 @@ class Kept:
                 yield plan
             else:
                 self.not_measured[metric] = "its plugin is not installed"
+
+    def _asking(self, registry: Registry) -> Iterator[tuple[str, MetricPlan]]:
+        """Yield the judge and the metric of every signature of one that asked a second model."""
+        known = set(registry.names(MetricCard))
+        for signature in self.record.signatures.values():
+            if signature.get("judge") and signature.get("metric") in known:
+                card = registry.get(MetricCard, signature["metric"])
+                yield signature["judge"], MetricPlan(card=card, convention=signature["convention"], options=signature["options"])
 
 
 def own_values(one: Measured) -> Mapping[str, Array]:

@@ -103,5 +103,5 @@ def _scores(kept: Kept) -> dict[tuple[str, str], dict[str, float | None]]:
 
 def column_name(one: Measured, name: str, *, several: bool) -> str:
     """Return what a column of samples' own scores is called; `several` says that its metric was computed under several conventions."""
-    convention = "@".join(named.partition("@")[0] for named in one.plan.convention.values())
+    convention = "@".join(named.partition("@")[0] for named in one.convention.values())
     return f"{one.plan.card.name}/{name}" + (f"@{convention}" if several and convention else "")

@@ -14,6 +14,10 @@ def _mean(label: str, *, primary: bool = True, lower: bool = False, high: float 
     return ScoreFacts(unit="score", higher_is_better=not lower, high=high, label=label, primary=primary)
 
 
+def _rank(label: str, *, primary: bool = True) -> ScoreFacts:
+    return ScoreFacts(unit="score", higher_is_better=False, low=1.0, high=None, label=label, primary=primary)
+
+
 def _labelwise(label: str, *, lower: bool = False, high: float | None = 1.0) -> dict[str, ScoreFacts]:
     """Return the facts of a mean over labels and of each label's own."""
     return {
@@ -94,6 +98,34 @@ CARDS = (
         takes=("probabilities",),
         source="Good, Journal of the Royal Statistical Society B 14:107 (1952)",
         scores=_labelwise("log loss", lower=True, high=None),
+    ),
+    MetricCard(
+        name="matching",
+        load="medbench.builtin.metrics.rankings:Matching",
+        title="partners told apart in a batch: accuracy, probability of the right one, mean rank",
+        takes=("ranking",),
+        scores={
+            "accuracy": ScoreFacts(label="accuracy", primary=True),
+            "probability": _mean("probability of the right one"),
+            "mean-rank": _rank("mean rank"),
+            "strict-accuracy": ScoreFacts(label="accuracy, equal captions wrong"),
+            "strict-probability": _mean("probability of the own partner alone", primary=False),
+            "strict-mean-rank": _rank("mean rank, equal captions wrong", primary=False),
+        },
+    ),
+    MetricCard(
+        name="retrieval",
+        load="medbench.builtin.metrics.rankings:Retrieval",
+        title="how early the right one comes among all of the split: recall at 1, 5, 10, median rank, MRR",
+        takes=("ranking",),
+        scores={
+            **{f"recall-at-{k}": ScoreFacts(label=f"recall at {k}", primary=True) for k in (1, 5, 10)},
+            "median-rank": _rank("median rank"),
+            "mrr": _mean("mean reciprocal rank"),
+            **{f"strict-recall-at-{k}": ScoreFacts(label=f"recall at {k}, equal captions wrong") for k in (1, 5, 10)},
+            "strict-median-rank": _rank("median rank, equal captions wrong", primary=False),
+            "strict-mrr": _mean("mean reciprocal rank, equal captions wrong", primary=False),
+        },
     ),
     MetricCard(
         name="sensitivity",

@@ -60,4 +60,15 @@ CARDS = (
         paths=("weights",),
         batch_size=1024,
     ),
+    ModelCard(
+        name="raw-pixels",
+        load="medbench.builtin.models.raw_pixels:RawPixels",
+        title="the grey values of a small thumbnail as a vector: what an image encoder has to beat",
+        kind="baseline",
+        can=("embed",),
+        min_images=1,
+        isolated=False,
+        paths=(),
+        batch_size=64,
+    ),
 )

@@ -68,7 +68,7 @@ def apply_adapter(
 def _facts(adapter: Adapter, *, merged: bool) -> dict[str, Any]:
     ranks = sorted({tensors["lora_A"].shape[0] for tensors in adapter.lora.values() if "lora_A" in tensors})
     return {
-        "sha256": adapter.digest,
+        "digest": adapter.digest,
         "dialect": adapter.dialect,
         "r": adapter.r,
         "ranks": ranks,

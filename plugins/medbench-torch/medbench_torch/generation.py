@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -15,7 +15,7 @@ from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteria
 from medbench_torch.devices import memory_guard
 from medbench_torch.features import FeatureCache, Key, key_of
 from medbench_torch.images import decoded
-from medbench_torch.option_scoring import score_options
+from medbench_torch.option_scoring import OptionScorer
 from medbench_torch.row_rules import RowLimits, RowStops, SeededNoise, cut_at
 
 Answer = tuple[int, Text | Failed]
@@ -82,6 +82,7 @@ class Generator:
         self.batch_size = max(1, batch_size)
         self._workers = workers
         self._device = speaker.model.device
+        self._score = OptionScorer(speaker)
         self.cache = FeatureCache.on(self._device) if cache is None else cache
         # a published generation_config may sample or penalise repetition: what is asked for stands in the request
         speaker.model.generation_config = GenerationConfig(
@@ -181,7 +182,7 @@ class Generator:
         if not asked:
             return texts
         chosen = [rows[place] for place in asked]
-        scores = score_options(self.speaker, [r.request for r in chosen], [r.ids for r in chosen], [r.features for r in chosen])
+        scores = self._score([row.request for row in chosen], [row.ids for row in chosen], [row.features for row in chosen])
         for place, (logprobs, covered) in zip(asked, scores, strict=True):
             texts[place] = msgspec.structs.replace(texts[place], option_logprobs=logprobs, covered=covered)
         return texts
@@ -211,8 +212,8 @@ class _Pictures:
         for key in self._uses:
             if (kept := generator.cache.get(key)) is not None:
                 self._held[key] = kept
-        wanted = {key_of(image): image for request in reversed(requests) for image in reversed(request.images)}
-        self._coming = [key for key in dict.fromkeys(reversed(wanted)) if key not in self._held]
+        wanted = {key_of(image): image for request in requests for image in request.images}
+        self._coming = [key for key in wanted if key not in self._held]
         self._stream = decoded((wanted[key] for key in self._coming), generator._workers, generator.speaker.prepare)  # noqa: SLF001 - its other half
         self._waiting: dict[Key, Any] = {}
         self._next = 0
@@ -233,8 +234,8 @@ class _Pictures:
                 if not self._uses[key]:
                     self._held.pop(key, None)
 
-    def _decode(self, wanted: Iterator[Key] | Any) -> None:
-        for key in wanted:
+    def _decode(self, keys: Iterable[Key]) -> None:
+        for key in keys:
             while key not in self._waiting:
                 self._waiting[self._coming[self._next]] = next(self._stream)
                 self._next += 1

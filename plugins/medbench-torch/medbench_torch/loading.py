@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.metadata
+import pickle
 import platform
 import re
 from collections import Counter
@@ -19,13 +20,13 @@ from medbench.errors import UsageError, nearest
 from medbench_torch.devices import Placement, memory_guard
 from medbench_torch.weights import (
     PICKLES,
+    TRUST,
     WeightsError,
     checkpoint_files,
     digest,
     find_weights,
     listing,
     read_json,
-    read_tensors,
 )
 
 M = TypeVar("M", bound=nn.Module)
@@ -56,12 +57,11 @@ def load_model(
     """
     folder = find_weights(weights, revision=revision, trust_pickle=trust_pickle)
     _is_a_model_of(cls, folder)
-    files = checkpoint_files(folder)
-    given = dict(kwargs)
-    if any(file.suffix in PICKLES for file in files):
-        given["state_dict"] = read_tensors(folder, trust_pickle=trust_pickle)
+    pickled = [file for file in checkpoint_files(folder) if file.suffix in PICKLES]
+    if pickled and not trust_pickle:
+        raise WeightsError(f"{pickled[0]}: a pickle, which is not read", hint=TRUST)
     with memory_guard():
-        model, info = _from_pretrained(cls, folder, placement, given)
+        model, info = _from_pretrained(cls, folder, placement, kwargs | ({"use_safetensors": False} if pickled else {}))
         _is_strict(folder, type(model).__name__, info)
         moved: nn.Module = model.to(placement.device)
     return moved.eval()
@@ -112,7 +112,7 @@ def facts(
         "device_name": _device_name(placement.device),
         "attention": _attention_of(model, placement),
         "image_backend": "pil",
-        "weights_sha256": digest(path) if path and path.exists() else "",
+        "weights_digest": digest(path) if path and path.exists() else "",
         "untrained": path is None,
         "versions": versions(),
     }
@@ -177,7 +177,7 @@ def _from_pretrained(cls: Any, folder: Path, placement: Placement, given: dict[s
         # reported by us, with the names and both shapes
         "ignore_mismatched_sizes": True,
     }
-    with _quiet():
+    with quiet():
         try:
             return cls.from_pretrained(folder, attn_implementation=placement.attn, **fixed, **given)  # type: ignore[no-any-return]
         except ValueError as error:
@@ -186,6 +186,9 @@ def _from_pretrained(cls: Any, folder: Path, placement: Placement, given: dict[s
             if placement.attn_asked:
                 raise UsageError(f"attn={placement.attn}: {cls.__name__} does not have it", hint="attn=eager, or auto") from error
             return cls.from_pretrained(folder, attn_implementation="eager", **fixed, **given)  # type: ignore[no-any-return]
+        except pickle.UnpicklingError:
+            # what torch reads without running code is read so; the rest in full, since its maker is trusted
+            return cls.from_pretrained(folder, attn_implementation=placement.attn, weights_only=False, **fixed, **given)  # type: ignore[no-any-return]
         except torch.OutOfMemoryError:
             raise
         except (OSError, RuntimeError, TypeError, AttributeError, KeyError) as error:
@@ -228,8 +231,8 @@ def _shape(shape: Iterable[int]) -> str:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep transformers from printing its own report and progress bar."""
+def quiet() -> Iterator[None]:
+    """Keep transformers from printing reports and progress bars: whoever runs a model hears of it from us."""
     level = transformers.logging.get_verbosity()
     bars = transformers.logging.is_progress_bar_enabled()
     transformers.logging.set_verbosity_error()

@@ -17,6 +17,8 @@ from medbench.identity import tree_digest
 
 TRUST = "a pickle can run any code: convert it to safetensors, or trust its maker with --model-option trust_pickle=true"
 PICKLES = (".bin", ".pt", ".pth", ".ckpt")
+_STANDARD = ("model", "pytorch_model", "adapter_model", "diffusion_pytorch_model")
+"""What a library's own file is called, which files of other makers may lie beside."""
 _KEPT = ("*.json", "*.safetensors", "*.model", "*.txt", "*.jinja")
 
 
@@ -64,7 +66,8 @@ def read_tensors(path: Path, *, trust_pickle: bool = False) -> dict[str, torch.T
     files = checkpoint_files(path)
     tensors: dict[str, torch.Tensor] = {}
     for file in files:
-        read = read_pickle(file, trust_pickle=trust_pickle) if file.suffix in PICKLES else _safetensors(file)
+        content = read_pickle(file, trust_pickle=trust_pickle) if file.suffix in PICKLES else _safetensors(file)
+        read = {key: value for key, value in content.items() if isinstance(value, torch.Tensor)}
         if twice := tensors.keys() & read.keys():
             raise WeightsError(f"{file}: {min(twice)} is in two shards", hint="the checkpoint is mixed of two: fetch it anew")
         tensors |= read
@@ -110,8 +113,9 @@ def checkpoint_files(path: Path) -> list[Path]:
         if len(indexes) == 1:
             return _shards(indexes[0])
         files = sorted(path.glob(f"*{suffix}"))
-        if len(files) == 1 and not indexes:
-            return files
+        standard = [file for file in files if file.stem in _STANDARD]
+        if not indexes and (len(files) == 1 or len(standard) == 1):
+            return standard or files
         if files or indexes:
             listed = ", ".join(file.name for file in (indexes or files)[:4])
             raise WeightsError(f"{path}: {len(indexes or files)} checkpoints ({listed})", hint="name the file, or leave one there")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -38,7 +39,10 @@ def wrap(model: nn.Module, adapter: Adapter, language_model: str, *, precise: bo
     stated = _config(adapter)
     _is_whole(adapter, stated, modules, set(names.values()), language_model)
     config = _exact(adapter, stated, names, saved)
-    wrapped = get_peft_model(model, config, autocast_adapter_dtype=precise)
+    with warnings.catch_warnings():
+        # PEFT reads a name that transformers renames
+        warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*", category=FutureWarning)
+        wrapped = get_peft_model(model, config, autocast_adapter_dtype=precise)
     _fill(wrapped, adapter, names, saved)
     return wrapped
 

@@ -37,6 +37,7 @@ class StageState(Struct):
     """Folder of the best weights, where patience asks for them."""
     best_value: float | None = None
     best_step: int = 0
+    best_held_out: dict[str, float] = {}
     looks: int = 0
     """Looks at the validation examples since the best one."""
     held_out: dict[str, float] = {}

@@ -167,7 +167,7 @@ class StageRun:
         best = state.best_value
         if best is None or (value > best if stage.watch_rises else value < best):
             name = self._partial.write(f"stage-{self._number}-best-{state.step}", self._machine.save_weights, self._machine.meet)
-            self._state = msgspec.structs.replace(state, best=name, best_value=value, best_step=state.step, looks=0)
+            self._state = msgspec.structs.replace(state, best=name, best_value=value, best_step=state.step, best_held_out=held, looks=0)
         else:
             self._state = msgspec.structs.replace(state, looks=state.looks + 1, stopped=state.looks + 1 >= stage.patience)
         self._keep()
@@ -202,6 +202,7 @@ class StageRun:
         """Take the best weights where patience kept some, write what the stage made, and remember that it is done."""
         if self._state.best and self._state.best_step != self._state.step:
             self._machine.load_weights(self._partial.path(self._state.best))
+            self._state = msgspec.structs.replace(self._state, held_out=self._state.best_held_out)
         made = self._machine.whole_state()
         if self._machine.main:
             stages = [*facts["stages"], self._facts()]

@@ -63,7 +63,7 @@ class Schedule(Struct):
             passed: Share of the stage that is over, 0 to 1.
 
         >>> [round(Schedule(lr=1.0, steps=10, warmup=2, shape="linear").rate(s, 10, s / 10), 2) for s in (0, 1, 2, 9)]
-        [0.5, 1.0, 1.0, 0.12]
+        [0.5, 1.0, 1.0, 0.13]
         """
         in_steps = bool(total) or self.warmup >= 1
         warm = self.warmup if self.warmup >= 1 else self.warmup * total

@@ -1,0 +1,81 @@
+"""A submission as one folder: the entry, and as much of what it stands on as the data's terms allow."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from medbench.cards import GUARDED
+from medbench.errors import UsageError
+from medbench.files import storage, write_whole
+from medbench.leaderboard.board import Board
+from medbench.leaderboard.deriving import packed_bytes
+from medbench.leaderboard.entries import Entry
+from medbench.record import to_json
+from medbench.runs import RunFolder
+from medbench.types import Picture
+
+ENTRY, PREDICTIONS, ROWS, NOTE = "entry.json", "predictions.jsonl", "rows", "README.md"
+
+
+def pack(folder: RunFolder, entry: Entry, board: Board, out: Path) -> Path:
+    """Write a submission and return its folder.
+
+    Data under an agreement: predictions may quote it and rows hold what was made of it, so neither goes along; their digest
+    is in the entry, and the maintainer who holds the data derives the numbers from predictions handed over in another way.
+
+    Args:
+        folder: The run.
+        entry: What it makes on the board.
+        board: The board it is for.
+        out: Where the submission goes; it must not exist, or be empty.
+
+    Raises:
+        UsageError: there is something in the folder already.
+        StorageError: it cannot be written.
+    """
+    record = folder.read_record()
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UsageError(f"{out}: there is something in it already", hint="--out another folder")
+    with storage(out, "--out another folder"):
+        out.mkdir(parents=True, exist_ok=True)
+    guarded = record.data.access in GUARDED
+    write_whole(out / ENTRY, to_json(entry))
+    if not guarded:
+        write_whole(out / PREDICTIONS, packed_bytes(folder.read_predictions()))
+        with storage(out, "--out another folder"):
+            _copy_rows(folder.rows, out / ROWS)
+    pictures = any(isinstance(one.value, Picture) for one in folder.read_predictions())
+    write_whole(out / NOTE, _note(entry, board, record.task, guarded=guarded, pictures=pictures).encode())
+    return out
+
+
+def _copy_rows(rows: Path, out: Path) -> None:
+    out.mkdir()
+    for path in sorted(rows.glob("*")):
+        if path.is_file() and not path.name.startswith("."):
+            shutil.copyfile(path, out / path.name)
+
+
+def _note(entry: Entry, board: Board, task: str, *, guarded: bool, pictures: bool) -> str:
+    """Return what a maintainer reads first."""
+    place = "PREDICTIONS" if guarded else PREDICTIONS
+    lines = [
+        f"# {entry.system} for the board {board.name}",
+        "",
+        f"Entry `{entry.id}`, hash `{entry.hash}`. To derive its numbers again, with the data of {task} at hand:",
+        "",
+        f"    medbench leaderboard verify {ENTRY} --board {board.name} --predictions {place} --data DIR",
+        "",
+    ]
+    if guarded:
+        digest = next(result.predictions for result in entry.results if result.task == task)
+        lines += [
+            "The data is under an agreement: predictions and rows may quote it and are not in this folder. Their digest, in packed",
+            f"form, is `{digest}`; hand the file over in a way that the agreement allows.",
+        ]
+    else:
+        lines += ["`rows/` holds what each metric measured per sample. No reference, question or picture of the data is in this folder."]
+    if pictures:
+        lines += ["", "Pictures are not in it: scores of pictures can be derived from the rows alone."]
+    return "\n".join(lines) + "\n"

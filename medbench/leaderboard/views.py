@@ -1,0 +1,178 @@
+"""A board as Markdown, CSV, LaTeX and JSON: what people paste into papers, the same bytes from the same entries."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Sequence
+
+from medbench.leaderboard.board import Reference
+from medbench.leaderboard.ranking import ALPHA, Rank
+from medbench.leaderboard.standings import Row, Standings, without_paths
+from medbench.record import Score, to_json
+from medbench.report.cells import UNDEFINED, interval, number, value_cell
+
+NOT_COMPUTED = "not computed"
+VERIFIED = {"yes": "source read", "secondary": "read elsewhere", "no": "not verified"}
+"""What the verified state of a reported number means, in words."""
+
+
+def render(table: Standings) -> dict[str, bytes]:
+    """Return file name -> content of every view that lies beside a board's file."""
+    return {
+        "table.md": to_markdown(table).encode(),
+        "table.csv": to_csv(table).encode(),
+        "table.tex": to_latex(table).encode(),
+        "table.json": to_json(without_paths(table)),
+    }
+
+
+def rank_text(rank: Rank | None) -> str:
+    """Return a rank as it is printed.
+
+    >>> rank_text(Rank(first=1, last=2)), rank_text(Rank(first=3, last=3)), rank_text(None)
+    ('1–2', '3', '–')
+    """
+    if rank is None:
+        return UNDEFINED
+    return str(rank.first) if rank.first == rank.last else f"{rank.first}–{rank.last}"
+
+
+def cell_text(score: Score | None) -> str:
+    """Return a score as a board shows it: `74.1 [69.3, 78.6]`."""
+    if score is None:
+        return NOT_COMPUTED
+    return f"{value_cell(score)} {interval(score.low, score.high, score.unit)}".strip()
+
+
+def heading(table: Standings, key: str) -> str:
+    """Return what a column is called; an arrow says that less is better."""
+    label = table.board.column(key).label
+    return f"{label} ↓" if key in table.lower_is_better else label
+
+
+def data_text(table: Standings) -> str:
+    """Say what the numbers were computed on."""
+    said = [f"{task.name} ({task.protocol}, manifest {task.manifest[:8] or 'not pinned'})" for task in table.board.tasks]
+    return " · ".join([*said, *(["SYNTHETIC data"] if table.board.synthetic else [])])
+
+
+def rank_note(table: Standings) -> str:
+    """Say what a rank is and how it was found."""
+    if not any(row.rank for row in table.rows):
+        return ""
+    text = "A rank is an interval: from 1 + the systems significantly better to k − the systems significantly worse"
+    return f"{text} ({ALPHA:g} level, {table.method})."
+
+
+def to_markdown(table: Standings) -> str:
+    """Return a board as Markdown."""
+    board = table.board
+    lines = [f"# {_plain(board.title)}", "", f"{data_text(table)}; {table.convention or 'one convention'}.", ""]
+    if table.rows:
+        head = ["rank", "system", *(heading(table, c.key) for c in table.columns), "verified", "notes"]
+        lines += [_line(head), _line(["---:", "---", *("---:" for _ in table.columns), "---", "---"])]
+        lines += [_line(_cells(row, table)) for row in table.rows]
+        lines += ["", "Value and 95 % interval, rates in per cent. " + rank_note(table)]
+    else:
+        lines += ["Nobody has entered yet."]
+    if any(score.coverage < 1 for row in table.rows for score in row.cells.values() if score.n):
+        lines += ["", "\\* not every sample is in the value."]
+    if table.apart:
+        lines += ["", "## Reported elsewhere, not reproduced here", "", _line(_REPORTED), _line(["---"] * len(_REPORTED))]
+        lines += [_line(_reported(one)) for one in table.apart]
+    for text in (board.notes, board.citation):
+        lines += ["", _plain(text)] if text else []
+    return "\n".join(lines).rstrip() + "\n"
+
+
+_REPORTED = ("system", "metric", "value", "setting", "source", "verified")
+
+
+def _reported(one: Reference) -> list[str]:
+    setting = "; ".join(part for part in (one.setting, one.note) if part)
+    return [one.system, one.metric, number(one.value, one.unit), setting, one.source, VERIFIED[one.verified]]
+
+
+def _cells(row: Row, table: Standings) -> list[str]:
+    values = (cell_text(row.cells.get(column.key)) if row.entry or column.key in row.cells else UNDEFINED for column in table.columns)
+    said = [*row.marks, *([row.source] if row.source else [])]
+    return [rank_text(row.rank), row.system, *values, "yes" if row.verified else "", ", ".join(said)]
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(_plain(cell).replace("|", "\\|") for cell in cells) + " |"
+
+
+def _plain(text: str) -> str:
+    """Return text that Markdown shows as it is: no HTML, no link, one line."""
+    kept = " ".join(text.split())
+    return (
+        re.sub(r"([\\`*_\[\]])", r"\\\1", kept)
+        .replace("&", "&amp;")
+        .replace("<", "&lt;")
+        .replace(">", "&gt;")
+        .replace("\\[", "[")
+        .replace("\\]", "]")
+    )
+
+
+def to_csv(table: Standings) -> str:
+    """Return a board as CSV: values as they are (rates 0 to 1), one column each for value, low, high and n."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    parts = ("", " low", " high", " n")
+    writer.writerow(
+        ["rank first", "rank last", "system", "id", *(f"{c.label}{part}" for c in table.columns for part in parts), "verified", "notes"]
+    )
+    for row in table.rows:
+        ranks = [str(row.rank.first), str(row.rank.last)] if row.rank else ["", ""]
+        numbers = [text for column in table.columns for text in _numbers(row.cells.get(column.key))]
+        notes = ", ".join([*row.marks, *([row.source] if row.source else [])])
+        writer.writerow([*ranks, _inert(row.system), row.entry, *numbers, "yes" if row.verified else "", _inert(notes)])
+    return out.getvalue()
+
+
+def _numbers(score: Score | None) -> list[str]:
+    if score is None:
+        return [""] * 4
+    return [*("" if value is None else repr(value) for value in (score.value, score.low, score.high)), str(score.n or "")]
+
+
+def _inert(text: str) -> str:
+    """Return text that no spreadsheet takes for a formula."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+
+
+def to_latex(table: Standings) -> str:
+    """Return a board as a LaTeX table (booktabs)."""
+    board = table.board
+    lines = [
+        "% needs \\usepackage{booktabs}",
+        "\\begin{table}",
+        "\\centering",
+        f"\\caption{{{_latex(board.title)}. {_latex(data_text(table))}; {_latex(table.convention)}. Value and 95\\,\\% interval.}}",
+        f"\\begin{{tabular}}{{rl{'l' * len(table.columns)}}}",
+        "\\toprule",
+        " & ".join(["Rank", "System", *(_latex(heading(table, c.key)) for c in table.columns)]) + " \\\\",
+        "\\midrule",
+    ]
+    lines += [" & ".join(_latex(cell) for cell in _cells(row, table)[: 2 + len(table.columns)]) + " \\\\" for row in table.rows]
+    return "\n".join([*lines, "\\bottomrule", "\\end{tabular}", "\\end{table}"]) + "\n"
+
+
+_LATEX = {
+    "\\": "\\textbackslash{}",
+    "~": "\\textasciitilde{}",
+    "^": "\\textasciicircum{}",
+    "–": "--",
+    "−": "$-$",
+    "↓": "$\\downarrow$",
+    "·": "$\\cdot$",
+    **{sign: f"\\{sign}" for sign in "&%$#_{}"},
+}
+
+
+def _latex(text: str) -> str:
+    return "".join(_LATEX.get(sign, sign) for sign in " ".join(text.split()))
