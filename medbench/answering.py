@@ -9,13 +9,14 @@ from typing import Any
 import msgspec
 
 from medbench.check import misfit
+from medbench.costs import Bill, bill
 from medbench.errors import UsageError
 from medbench.events import Event, Note, Progress
 from medbench.files import FileDigests, cache_folder
 from medbench.identity import digest_of, request_key, safe_name, tree_digest
 from medbench.plan import ModelPlan
 from medbench.store import Outputs, Store
-from medbench.types import Asked, Failed, Loaded, Request, Struct
+from medbench.types import Asked, Failed, Loaded, Request, Struct, Text
 
 WINDOW = 16
 """A window is so many batches: enough for a model to sort by length and to keep what it computed for an image."""
@@ -32,6 +33,8 @@ class Answered(Struct):
     """Requests put to the model in this call."""
     done: int
     total: int
+    bill: Bill | None = None
+    """What the outputs took; None: the model neither has a price nor sends its requests anywhere."""
 
     @property
     def complete(self) -> bool:
@@ -69,6 +72,7 @@ def ask(
     *,
     retry_failed: bool = False,
     shard: tuple[int, int] | None = None,
+    max_cost: float | None = None,
 ) -> Iterator[Event | Answered]:
     """Ask for every request that has no output yet, keep each as it comes, and yield `Answered` last.
 
@@ -81,6 +85,7 @@ def ask(
         store: Where outputs are kept.
         retry_failed: Ask again for whatever failed, not for transient failures alone.
         shard: (part, parts): ask for this part of the requests only.
+        max_cost: What the outputs may cost in US dollars, with those that are there; None: no limit.
 
     Raises:
         MedbenchError: the model suits no request, cannot be loaded or broke its interface; a quota is used up; the disk is full.
@@ -89,18 +94,38 @@ def ask(
     mine = [key for key in wanted if shard is None or int(key[:8], 16) % shard[1] == shard[0] - 1]
     missing = store.missing(mine, retry_failed=retry_failed)
     failed = len(faults) + sum(bool(store.failed(key)) for key in set(mine).difference(missing))
-    begun = Progress(stage="predict", done=len(mine) - len(missing) + len(faults), total=len(mine) + len(faults), failed=failed)
+    before = _bill(model, store, wanted)
+    usd = before.usd if before else None
+    begun = Progress(
+        stage="predict",
+        done=len(mine) - len(missing) + len(faults),
+        total=len(mine) + len(faults),
+        failed=failed,
+        usd=usd,
+        most_usd=max_cost,
+    )
     yield begun
     if missing:
         # neighbours share an image, so that a model computes its features once
         missing.sort(key=lambda key: tuple(image.digest for image in wanted[key].images))
         queue = _queue(missing, wanted, model.batch_size * WINDOW, store, retry_failed=retry_failed)
+        if max_cost is not None and usd is not None:
+            options = {**options, "max_cost": max(0.0, max_cost - usd)}
         yield from _exchange(model, options, queue, executor, store, begun)
         open_ = sum(key not in store for key in mine)
         if open_:
             yield Note(text=f"{open_} of {len(mine)} requests were not answered; the same command asks again")
     outputs = Outputs(store, identity, faults, store.read_facts())
-    yield Answered(outputs=outputs, asked=len(missing), done=sum(key in store for key in wanted), total=len(wanted))
+    done = sum(key in store for key in wanted)
+    yield Answered(outputs=outputs, asked=len(missing), done=done, total=len(wanted), bill=_bill(model, store, wanted))
+
+
+def _bill(model: ModelPlan, store: Store, keys: Iterable[str]) -> Bill | None:
+    """Return what the outputs that are there took, for a model that costs or that is elsewhere."""
+    price = model.price
+    if price is None and not model.card.networked:
+        return None
+    return bill((store.get(key) for key in keys if key in store), price)
 
 
 def _told_apart(model: ModelPlan, identity: str, requests: Iterable[Request]) -> tuple[dict[str, Request], dict[str, Failed]]:
@@ -131,7 +156,7 @@ def _exchange(
     model: ModelPlan, options: dict[str, Any], queue: Iterator[Asked], executor: Any, store: Store, begun: Progress
 ) -> Iterator[Event]:
     """Put the queue to the executor and keep each answer as it comes; `begun` is how far the requests were before."""
-    done, failed = begun.done, begun.failed
+    done, failed, usd, price = begun.done, begun.failed, begun.usd, model.price
     yield Progress(stage="load", done=0, total=1)
     for message in executor.map(model.card, options, queue, model.batch_size * WINDOW, store.folder / LOG):
         if isinstance(message, Loaded):
@@ -141,7 +166,9 @@ def _exchange(
         store.append(message.key, message.output)
         done += 1
         failed += isinstance(message.output, Failed)
-        yield Progress(stage="predict", done=done, total=begun.total, failed=failed)
+        if price and usd is not None and isinstance(message.output, Text):
+            usd += price.of(message.output.usage)
+        yield Progress(stage="predict", done=done, total=begun.total, failed=failed, usd=usd, most_usd=begun.most_usd)
 
 
 def _queue(missing: list[str], wanted: dict[str, Request], window: int, store: Store, *, retry_failed: bool) -> Iterator[Asked]:

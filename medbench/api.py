@@ -93,6 +93,7 @@ def score(
     *,
     task: str | Task | None = None,
     predictions: str | Path | None = None,
+    pictures: str | Path | None = None,
     registry: Registry | None = None,
     on_event: Callable[[Event], None] | None = None,
     **options: Any,
@@ -102,12 +103,18 @@ def score(
     Args:
         run: A run's folder, fingerprint or `task/model`; other metrics and conventions are added to what it has.
         task: With `predictions`: the task they are for.
-        predictions: JSONL, CSV, LLaVA answers or COCO results.
+        predictions: JSONL, CSV, LLaVA answers or COCO results; with `pictures` a CSV that says which file is whose.
+        pictures: A folder of pictures that any tool drew.
         registry: The cards at hand; loaded when not given.
         on_event: Called with every event.
         **options: Fields of `ScoreOptions`: data, metrics, conventions, id, columns, runs_dir …
     """
-    named = {"run": run or "", "task": task if isinstance(task, str) else (task.name if task else ""), "predictions": predictions or ""}
+    named = {
+        "run": run or "",
+        "task": task if isinstance(task, str) else (task.name if task else ""),
+        "predictions": predictions or "",
+        "pictures": pictures or "",
+    }
     given = _options(ScoreOptions, {**options, **named})
     events = score_events(given, registry or load_registry(), task=task if isinstance(task, Task) else None)
     return last_record(events, on_event)

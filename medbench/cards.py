@@ -46,6 +46,8 @@ class ModelCard(Card, kw_only=True):
     """Run in a child process, so that its memory is truly freed and a crash is one failed batch."""
     networked: bool = False
     """Sends what it is given to another machine."""
+    endpoint: str = ""
+    """Which machine that is, unless the option `base_url` names another."""
     paths: tuple[str, ...] = ("weights", "adapter")
     """Options that name files: their digests are part of the identity."""
     neutral: tuple[str, ...] = ("device", "batch_size", "workers", "local")

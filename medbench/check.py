@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import msgspec
 
-from medbench.cards import GUARDED, ModelCard
+from medbench.cards import GUARDED, Card, ModelCard
 from medbench.errors import MedbenchError, Problem
+from medbench.options import attempt
+from medbench.options import accepts
 from medbench.plan import SPLITS, ModelPlan, Plan
 from medbench.registry import Registry, load
 from medbench.roots import access_of
 from medbench.types import Request
 
 TERMS = {
-    "allow": "it is under an agreement that says nothing of such services",
+    "allow": "the agreement says nothing of such services; PhysioNet, 24 Sep 2025, says what such agreements mean by sharing",
     "zero-retention-only": "PhysioNet, 24 Sep 2025: no third-party retention",
     "deny": "its terms let no third party have it",
 }
 """What `external_api` of a dataset means, in words."""
+
+PHYSIONET = (
+    'physionet.org/news/post/llm-responsible-use, "Use of MIMIC Data with Large Language Models and Online Services"\n'
+    "(24 September 2025): no third-party service may store or retain it; locally deployed models are strongly recommended"
+)
+"""The text that the guard rests on, for data under an agreement."""
 
 
 def check(plan: Plan, registry: Registry) -> list[Problem]:
@@ -29,19 +38,21 @@ def check(plan: Plan, registry: Registry) -> list[Problem]:
         problems += _fit(plan, plan.model)
     problems += _data(plan)
     problems += _metrics(plan)
+    problems += _budget(plan)
     access = access_of(plan.reader, Path(plan.root)) if plan.root else plan.reader.access
-    problems += [problem for model in (plan.model, plan.judge) if model for problem in _data_use(plan, model, access)]
+    problems += [problem for model in (plan.model, plan.judge) if model for problem in _data_use(plan, model, access, registry)]
     return problems
 
 
-def check_scoring(plan: Plan, access: str) -> list[Problem]:
+def check_scoring(plan: Plan, access: str, registry: Registry) -> list[Problem]:
     """Return why predictions that are there cannot be scored by this plan: its metrics, and the way to the judge.
 
     Args:
         plan: What is to be scored.
         access: Access tier of the data that the predictions were made on, by the run's own record.
+        registry: The cards at hand: the models that could be asked here instead are named.
     """
-    return [*_metrics(plan), *(_data_use(plan, plan.judge, access) if plan.judge else [])]
+    return [*_metrics(plan), *_budget(plan), *(_data_use(plan, plan.judge, access, registry) if plan.judge else [])]
 
 
 def check_fit(plan: Plan, registry: Registry) -> list[Problem]:
@@ -132,6 +143,9 @@ def _metrics(plan: Plan) -> list[Problem]:
         for metric in plan.metrics
         if plan.protocol.gives not in metric.card.takes
     ]
+    for metric in plan.metrics:
+        if metric.card.asks:  # its options name files and runs: what is wrong with them is known before anything is asked
+            attempt(partial(load(metric.card), convention=metric.convention, **metric.options), problems)
     asking = sorted({metric.card.name for metric in plan.metrics if metric.card.asks})
     if asking and not plan.judge:
         problems.append(
@@ -144,16 +158,40 @@ def _metrics(plan: Plan) -> list[Problem]:
     return problems
 
 
-def _data_use(plan: Plan, model: ModelPlan, access: str) -> list[Problem]:
+def _budget(plan: Plan) -> list[Problem]:
+    """A budget is kept by what is paid; where no price is known it would be a promise that nobody keeps."""
+    if plan.max_cost is None:
+        return []
+    if plan.max_cost <= 0:
+        return [Problem(f"--max-cost {plan.max_cost:g}: more than 0 is needed")]
+    paid = [model for model in (plan.model, plan.judge) if model and accepts(load(model.card), "max_cost")]
+    if not paid:
+        return [Problem("--max-cost: neither the model nor a judge costs anything", "leave it out")]
+    hint = "price_in=N and price_out=N, US dollars for a million tokens   (--model-option, --judge-option)"
+    return [Problem(f"--max-cost: no price is known for {model.name}", hint) for model in paid if model.price is None]
+
+
+def _data_use(plan: Plan, model: ModelPlan, access: str, registry: Registry) -> list[Problem]:
     """Default-deny: data under an agreement, or whose terms name such services, towards a model on another machine."""
     terms = plan.reader.external_api
     free = access == "synthetic" or (access not in GUARDED and terms == "allow")
     if free or not model.sends or plan.permission.strip():
         return []
-    return [
-        Problem(
-            f"{model.name} would send {plan.reader.name} ({access} data) to another machine",
-            f"{TERMS[terms]}. Use a local model or a loopback endpoint (--model-option local=true),\n"
-            'or state your permission: --i-have-permission-to-send "…"',
-        )
+    flag, wanted = ("model", plan.protocol.asks) if model is plan.model else ("judge", "generate")
+    here = [e.card.name for e in registry.entries(ModelCard) if _is_local(e.card, wanted)]
+    lines = [
+        f"agreement: {plan.reader.licence or 'that of the dataset'}. {TERMS[terms]}",
+        *([PHYSIONET] if access in GUARDED else []),
+        (
+            f"local instead: --{flag} {' or '.join(here[:4]) or f'a model of a plugin (medbench list models --can {wanted})'}, "
+            f"or an endpoint on this machine (--{flag}-option local=true, on record)"
+        ),
+        'or state your permission, for the record and every board: --i-have-permission-to-send "reason"',
     ]
+    said = f"{model.name} would send {plan.reader.name} ({access} data) to {model.endpoint or 'another machine'}"
+    return [Problem(said, "\n".join(lines))]
+
+
+def _is_local(card: Card, wanted: str) -> bool:
+    """Say whether a card is that of a model proper that runs here and can do what is wanted."""
+    return isinstance(card, ModelCard) and not card.networked and card.kind == "model" and wanted in card.can

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from medbench.cards import ModelCard
@@ -80,6 +80,18 @@ def bill(outputs: Iterable[Output], price: Price | None) -> Bill:
     tokens_in, tokens_out = (sum(usage.get(name, 0) for usage in stated) for name in (INPUT, OUTPUT))
     usd = round(price.of({INPUT: tokens_in, OUTPUT: tokens_out}), 6) if price else None
     return Bill(answers=len(stated), input_tokens=tokens_in, output_tokens=tokens_out, usd=usd, price=price)
+
+
+def together(bills: Sequence[Bill]) -> Bill:
+    """Return the sum of several bills of one model."""
+    known = [one.usd for one in bills if one.usd is not None]
+    return Bill(
+        answers=sum(one.answers for one in bills),
+        input_tokens=sum(one.input_tokens for one in bills),
+        output_tokens=sum(one.output_tokens for one in bills),
+        usd=round(sum(known), 6) if known else None,
+        price=bills[0].price,
+    )
 
 
 def estimate(requests: Iterable[Request], price: Price | None, room: int = 0) -> Estimate:

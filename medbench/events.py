@@ -38,6 +38,10 @@ class Progress(Struct):
     done: int
     total: int
     failed: int = 0
+    usd: float | None = None
+    """What the outputs cost so far, in US dollars; None: no price is known."""
+    most_usd: float | None = None
+    """What they may cost; None: no limit."""
 
 
 class Fitting(Struct):

@@ -11,6 +11,9 @@ from typing import Any
 import msgspec
 
 from medbench.answering import Answered, ask, identity_of
+from medbench.costs import Bill, together
+from medbench.cards import GUARDED
+from medbench.curves import learning_curves
 from medbench.errors import DataError, MedbenchError
 from medbench.events import Event, Finished, Note
 from medbench.figures import Figure
@@ -18,6 +21,7 @@ from medbench.identity import digest
 from medbench.index import digests_of, read_index
 from medbench.interfaces import Reals
 from medbench.measuring import Ask
+from medbench.permissions import dated
 from medbench.plan import ModelPlan, Plan
 from medbench.record import DataFacts, RunRecord, merge, merge_contrasts
 from medbench.registry import Registry, load
@@ -74,6 +78,7 @@ def finish(
     A record of the same predictions that is there already is added to, never overwritten; so are its figures.
     """
     scored: Scored | None = None
+    bills: list[Bill] = []
     for event in score(
         samples,
         folder.with_pictures(predictions),
@@ -84,7 +89,7 @@ def finish(
         group=plan.reader.group,
         by=plan.by,
         over=plan.protocol.over,
-        ask=_judge(plan.judge, plan, executor) if plan.judge else None,
+        ask=_judge(plan.judge, plan, executor, record, bills) if plan.judge else None,
         judge=identity_of(plan.judge) if plan.judge else "",
         train_references=train_references(plan) if plan.root else None,
         reals=_reals(plan, samples),
@@ -105,11 +110,15 @@ def finish(
         n_failed=sum(isinstance(p.value, Failed) for p in predictions),
         n_empty=sum(isinstance(p.value, Text) and not p.value.text.strip() for p in predictions),
         versions=_versions(plan, registry),
+        overrides=dated(record.overrides, old.overrides if old else {}),
+        costs={**(old.costs if old else {}), **record.costs, **({"judge": together(bills)} if bills else {})},
     )
-    folder.write_figures([*figures, *scored.figures])
+    cards = {metric.card.name: metric.card for metric in plan.metrics}
+    curves = learning_curves(scored.scores, lambda one: cards[one.metric].facts(one.name), record.data.n_train)
+    folder.write_figures([*figures, *scored.figures, *curves])
     if old != complete:
         folder.write_record(complete)
-    yield from _tell(registry, complete, folder)
+    yield from _tell(registry, complete, folder, permitted=bool(plan.permission.strip()))
     yield Finished(record=complete, folder=folder.path, asked=asked, measured=scored.measured, changed=old != complete)
 
 
@@ -129,9 +138,16 @@ def _not_computed(plan: Plan, scored: Scored, old: RunRecord | None) -> dict[str
     return {name: why for name, why in sorted(named.items()) if name not in there}
 
 
-def _tell(registry: Registry, record: RunRecord, folder: RunFolder) -> Iterator[Event]:
-    """Tell every plugin; one that fails is a note, never a failed run."""
+def _tell(registry: Registry, record: RunRecord, folder: RunFolder, *, permitted: bool) -> Iterator[Event]:
+    """Tell every plugin; one that fails is a note, never a failed run.
+
+    Of data under an agreement a plugin hears only where it says that it keeps things on this machine (`KEEPS_LOCAL = True`),
+    or where the user states a permission: a tracker gets the way to every text of the run.
+    """
     for implementation in registry.plugins.hook.medbench_finished.get_hookimpls():
+        if record.data.access in GUARDED and not (permitted or getattr(implementation.plugin, "KEEPS_LOCAL", False)):
+            yield Note(text=f"plugin {implementation.plugin_name} was not told of the run: {record.data.access} data stays on this machine")
+            continue
         try:
             implementation.function(**{name: {"record": record, "folder": folder.path}[name] for name in implementation.argnames})
         except Exception as error:  # noqa: BLE001 - a stranger's code: the run is written already
@@ -189,15 +205,27 @@ def _reals(plan: Plan, samples: Sequence[Sample]) -> Callable[[], Reals]:
     return read
 
 
-def _judge(judge: ModelPlan, plan: Plan, executor: Any) -> Ask:
-    """Return what puts the requests of metrics to the judge: gathered, asked once, kept like any other outputs."""
+def _judge(judge: ModelPlan, plan: Plan, executor: Any, record: RunRecord, bills: list[Bill]) -> Ask:
+    """Return what puts the requests of metrics to the judge: gathered, asked once, kept like any other outputs.
+
+    Args:
+        judge: The judge.
+        plan: What its outputs may cost, with those of the model, among the rest.
+        executor: Where it runs.
+        record: What the model's outputs took.
+        bills: Gets what the judge's outputs took, one for each time it was asked.
+    """
     identity = identity_of(judge)
+    model = record.costs.get("model")
 
     def put(wanted: Sequence[tuple[str, list[Request]]]) -> list[list[Output]]:
         everything = [request for _, requests in wanted for request in requests]
+        spent = sum(bill.usd or 0.0 for bill in (*bills, *([model] if model else [])))
+        left = None if plan.max_cost is None else max(0.0, plan.max_cost - spent)
         with Store(Path(plan.runs_dir) / "outputs" / identity) as store:
-            for event in ask(judge, identity, judge.options, everything, executor, store, retry_failed=plan.retry_failed):
+            for event in ask(judge, identity, judge.options, everything, executor, store, retry_failed=plan.retry_failed, max_cost=left):
                 if isinstance(event, Answered):
+                    bills += [event.bill] if event.bill else []
                     return [[event.outputs[request] for request in requests] for _, requests in wanted]
         raise MedbenchError(f"{judge.name} gave no answer", hint="the same command asks again")
 

@@ -46,6 +46,8 @@ class RunOptions(Struct):
     retry_failed: bool = False
     permission: str = ""
     """Why credentialed data may be sent to a network model, in the user's words; empty: it may not."""
+    max_cost: float | None = None
+    """What the outputs may cost at most, in US dollars, with those that are there already; None: no limit."""
 
 
 def pairs(given: Iterable[str], flag: str) -> dict[str, str]:

@@ -117,6 +117,7 @@ class Pipeline:
             remarks=(*remarks, *told),
             predictions=folder.write_predictions(predictions),
             overrides=self._plan.overrides,
+            costs={"model": answered.bill} if answered.bill else {},
         )
         yield from finish(
             self._plan,
@@ -135,8 +136,18 @@ class Pipeline:
     ) -> Generator[Event, None, Answered]:
         """Pass on the events of asking; return what came of it."""
         requests = (request for samples in conditions.values() for request in self._protocol.requests(samples, self._params))
-        retry, shard = self._plan.retry_failed, self._plan.shard
-        for event in ask(self._model, identity, options, requests, self._executor, store, retry_failed=retry, shard=shard):
+        plan = self._plan
+        for event in ask(
+            self._model,
+            identity,
+            options,
+            requests,
+            self._executor,
+            store,
+            retry_failed=plan.retry_failed,
+            shard=plan.shard,
+            max_cost=plan.max_cost,
+        ):
             if isinstance(event, Answered):
                 return event
             yield event

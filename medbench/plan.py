@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import msgspec
 
 from medbench.cards import ExecutorCard, ModelCard, ProtocolCard, ReaderCard
+from medbench.costs import Price, price_of
 from medbench.errors import Problem, UsageError, suggestion
 from medbench.metric_plans import MetricPlan, plan_metrics
 from medbench.options import RunOptions, accepts, argument_of, attempt, convert_options, convert_params
@@ -38,6 +40,11 @@ class ModelPlan(Struct):
     batch_size: int = 8
 
     @property
+    def price(self) -> Price | None:
+        """What its tokens cost; None: nobody says."""
+        return price_of(self.card, self.options)
+
+    @property
     def stated_local(self) -> bool:
         """Whether it is a network model of which the user says that it runs on this machine (`local=true`)."""
         return self.card.networked and str(self.options.get("local", "")).lower() in {"true", "1"}
@@ -46,6 +53,12 @@ class ModelPlan(Struct):
     def sends(self) -> bool:
         """Whether what it is asked leaves this machine."""
         return self.card.networked and not self.stated_local
+
+    @property
+    def endpoint(self) -> str:
+        """Which machine it sends to: host and port of its `base_url`, else the card's; empty: nobody says."""
+        host = urlsplit(str(self.options.get("base_url") or "")).netloc.rpartition("@")[2]
+        return host or self.card.endpoint
 
 
 class Plan(Struct):
@@ -73,6 +86,8 @@ class Plan(Struct):
     fresh: bool = False
     retry_failed: bool = False
     permission: str = ""
+    max_cost: float | None = None
+    """What the outputs of the model and of the judge may cost together, in US dollars."""
 
     @property
     def fits_model(self) -> bool:
@@ -92,8 +107,11 @@ class Plan(Struct):
     @property
     def overrides(self) -> dict[str, Any]:
         """What the user stated about where data may go, for the record."""
-        local = [model.name for model in (self.model, self.judge) if model and model.stated_local]
-        return {**({"permission_to_send": self.permission} if self.permission else {}), **({"stated_local": local} if local else {})}
+        asked = [model for model in (self.model, self.judge) if model]
+        local = [model.name for model in asked if model.stated_local]
+        to = sorted({model.endpoint or model.name for model in asked if model.sends})
+        stated = [{"reason": self.permission, "to": to}] if self.permission else []
+        return {**({"permission_to_send": stated} if stated else {}), **({"stated_local": local} if local else {})}
 
 
 def resolve(
@@ -155,6 +173,7 @@ def resolve(
         fresh=options.fresh,
         retry_failed=options.retry_failed,
         permission=options.permission,
+        max_cost=options.max_cost,
     )
     return plan, problems
 

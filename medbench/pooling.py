@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from medbench.record import Score
-from medbench.reducing import LEVEL, Array, Target
+from medbench.reducing import ALIKE, LEVEL, Array, Target
 from medbench.stats.bootstrap import percentile_interval
 from medbench.types import as_text
 
@@ -78,9 +78,15 @@ class Pool(Target):
             worst_case=None,
             repeats=len(each),
             spread=float(np.std(known, ddof=1)) if len(known) == len(each) else None,
-            note=next((score.note for score in each if score.note), ""),
+            note=_note(each, interval),
             **counted,
         )
+
+
+def _note(each: Sequence[Score], interval: tuple[float, float] | None) -> str:
+    """Return what one of the repetitions has to say; that its groups are all alike no longer holds of a mean with a width."""
+    told = [score.note for score in each if score.note and not (interval and interval[0] < interval[1] and score.note == ALIKE)]
+    return told[0] if told else ""
 
 
 _COUNTS = ("n_failed", "n_empty", "n_unparsable", "n_truncated", "n_unscored")

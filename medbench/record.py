@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from medbench.costs import Bill
 from medbench.errors import DataError
 from medbench.types import Condition, Struct, as_text
 
@@ -160,6 +161,8 @@ class RunRecord(Struct):
     versions: dict[str, str] = {}
     overrides: dict[str, Any] = {}
     """Data-use permissions that the user stated."""
+    costs: dict[str, Bill] = {}
+    """What the outputs of `model` and `judge` took, where one has a price or is on another machine."""
 
     @property
     def complete(self) -> bool:

@@ -24,6 +24,7 @@ BLOCK_CELLS = 4_000_000
 
 FEW_GROUPS = 20
 """Below so many groups a bootstrap interval is too narrow, and says so."""
+ALIKE = "rough interval: all groups are alike"
 MOST_SUBGROUPS = 8
 """A column with more values is scored value by value, but not compared pair by pair."""
 FEWEST = 8
@@ -181,14 +182,28 @@ class Target:
             return "no interval: fewer than 2 groups" if self.one.plan.card.weighted else f"no interval: fewer than {FEWEST} pictures"
         if n_groups < FEW_GROUPS:
             return f"rough interval: only {n_groups} groups"
-        return "rough interval: all groups are alike" if interval[0] == interval[1] else ""
+        return ALIKE if interval[0] == interval[1] else ""
+
+
+def paired_targets(other: Measured, one: Measured, names: Sequence[str]) -> tuple[Target, Target]:
+    """Return two measurements of one metric over the samples that both have answered, in the same order of samples.
+
+    Args:
+        other: Predictions under another condition, or of another run.
+        one: What they are held against.
+        names: All groups of the manifest, sorted.
+    """
+    places = {other.samples[i].id: i for i in other.answered}
+    both = [(places[one.samples[i].id], i) for i in one.answered if one.samples[i].id in places]
+    sides = np.array(both, dtype=np.int64).reshape(-1, 2)
+    return Target(other, sides[:, 0], sides[:, 0], {}, names), Target(one, sides[:, 1], sides[:, 1], {}, names)
 
 
 def condition_contrasts(other: Target, one: Target, method: Callable[[int], str]) -> Iterator[Contrast]:
     """Yield the paired differences between two conditions of one metric, over the samples that both have."""
     for name in other.point:
         if name in one.point:
-            yield _contrast(name, (other, one), _sides(other, one), {}, method)
+            yield contrast_of(name, (other, one), _sides(other, one), {}, method)
 
 
 def subgroup_contrasts(column: str, targets: Sequence[Target], method: Callable[[int], str]) -> Iterator[Contrast]:
@@ -199,7 +214,7 @@ def subgroup_contrasts(column: str, targets: Sequence[Target], method: Callable[
     """
     for name in _primary(targets[0]):
         made = [
-            _contrast(
+            contrast_of(
                 name, pair, (f"{column}={pair[0].subgroup[column]}", f"{column}={pair[1].subgroup[column]}"), pair[0].one.condition, method
             )
             for pair in _pairs(targets)
@@ -220,7 +235,7 @@ def interactions(column: str, sides: Sequence[tuple[Target, Target]], method: Ca
         for (a, b), (c, d) in _pairs(sides):
             first, second = _sides(a, b)
             named = f"({first} - {second}) at {column}={a.subgroup[column]}", f"{column}={c.subgroup[column]}"
-            made.append(_contrast(name, (a, b, c, d), named, {}, method))
+            made.append(contrast_of(name, (a, b, c, d), named, {}, method))
         yield from _with_holm(made)
 
 
@@ -242,7 +257,9 @@ def _with_holm(made: Sequence[Contrast]) -> Iterator[Contrast]:
         yield msgspec.structs.replace(one, p=None if one.p is None else float(p))
 
 
-def _contrast(name: str, targets: Sequence[Target], sides: tuple[str, str], condition: Condition, method: Callable[[int], str]) -> Contrast:
+def contrast_of(
+    name: str, targets: Sequence[Target], sides: tuple[str, str], condition: Condition, method: Callable[[int], str]
+) -> Contrast:
     """Return the difference of one score between two targets, or of two such differences between four, under shared draws."""
     signs = (1, -1, -1, 1)[: len(targets)]
     values = [value for target in targets if (value := target.value(name)) is not None]

@@ -14,6 +14,7 @@ from medbench.events import Event, Note, Planned
 from medbench.files import FileDigests
 from medbench.finishing import data_facts, finish
 from medbench.foreign import read_rows
+from medbench.foreign_pictures import join_pictures, pictures_digest
 from medbench.identity import digest_of, safe_name
 from medbench.index import digests_of, read_index
 from medbench.joining import Joined, join
@@ -26,9 +27,9 @@ from medbench.registry import Registry, load
 from medbench.roots import ensure_twin, find_root, twin_folder
 from medbench.runs import RunFolder, find_run, run_path
 from medbench.tasks import Task
-from medbench.types import Struct
+from medbench.types import Failed, Sample, Struct
 
-OF_A_FILE = ("task", "model", "split", "variant", "protocol", "params", "id", "columns", "limit")
+OF_A_FILE = ("task", "pictures", "model", "split", "variant", "protocol", "params", "id", "columns", "limit")
 """Options that say what a predictions file is about."""
 
 
@@ -39,6 +40,8 @@ class ScoreOptions(Struct):
     """A run that is there; else `task` and `predictions`."""
     task: str = ""
     predictions: str = ""
+    pictures: str = ""
+    """A folder of drawn pictures; `predictions` may then be the CSV that says which is whose."""
     model: str = ""
     """A name for what made the predictions; empty: the file's."""
     data: str | None = None
@@ -61,6 +64,7 @@ class ScoreOptions(Struct):
     limit: int | None = None
     runs_dir: str = "runs"
     permission: str = ""
+    max_cost: float | None = None
 
 
 def score_events(options: ScoreOptions, registry: Registry, *, task: Task | None = None) -> Iterator[Event]:
@@ -86,7 +90,7 @@ def plan_score(options: ScoreOptions, registry: Registry, *, task: Task | None =
             hint = "medbench score RUN, or medbench score --task T --predictions FILE"
             raise UsageError("a run and a predictions file were both given", hint=hint)
         return _plan_run(options, registry)
-    if not options.predictions or not (options.task or task):
+    if not (options.predictions or options.pictures) or not (options.task or task):
         raise UsageError("nothing to score was named", hint="medbench score RUN, or medbench score --task NAME --predictions FILE")
     plan, problems = resolve(_run_options(options, options.task, options.seed or 0), registry, task=task)
     if plan is not None:
@@ -119,9 +123,10 @@ def _plan_run(options: ScoreOptions, registry: Registry) -> tuple[Plan, list[Pro
         seed=asked.seed,
         judge=judge,
         permission=options.permission,
+        max_cost=options.max_cost,
         root=str(root) if isinstance(root, Path) else plan.root,
     )
-    return plan, problems + check_scoring(plan, access)
+    return plan, problems + check_scoring(plan, access, registry)
 
 
 def _of_a_file(options: ScoreOptions) -> list[Problem]:
@@ -139,9 +144,7 @@ def _score_run(options: ScoreOptions, plan: Plan, registry: Registry) -> Iterato
     yield _planned(plan, folder, old.data, old.fingerprint)
     for text in old.remarks:
         yield Note(text=text)
-    bare = msgspec.structs.replace(
-        old, scores=(), contrasts=(), not_computed={}, signatures={}, versions={}, overrides={**old.overrides, **plan.overrides}
-    )
+    bare = msgspec.structs.replace(old, scores=(), contrasts=(), not_computed={}, signatures={}, versions={}, overrides=plan.overrides)
     with FolderLock(folder.path) as lock:
         if holder := lock.try_take():
             yield Note(text=f"{holder} is working on the same run: waiting for it")
@@ -151,22 +154,20 @@ def _score_run(options: ScoreOptions, plan: Plan, registry: Registry) -> Iterato
 
 
 def _score_file(options: ScoreOptions, plan: Plan, registry: Registry) -> Iterator[Event]:
-    path = Path(options.predictions)
     root = Path(plan.root)
     if root == twin_folder(plan.reader):
         ensure_twin(plan.reader, root)
     reader = load(plan.reader)()
-    rows = read_rows(path, columns=options.columns, id_column=options.id)
     indexed = read_index(reader, root, plan.split, plan.reader_params, digests_of(root), plan.limit)
-    joined = join(rows, indexed.samples, path, alias=options.id, families=plan.reader.alias_families)
-    source = FileDigests().digest(path)
+    path, source, joined = _joined(options, plan, indexed.samples)
     name = options.model or path.stem
     fingerprint = digest_of([indexed.manifest, source, options.id, options.columns, plan.limit])[:12]
     folder = RunFolder(run_path(Path(plan.runs_dir), plan.task.name, name, fingerprint))
     facts = data_facts(plan, indexed.samples, indexed.manifest)
     folder.create(facts.access)
     yield _planned(plan, folder, facts, fingerprint)
-    remarks = [*reader.remarks(root, indexed.samples, plan.reader_params), *_counted(joined, path)]
+    counted = _counted_pictures(joined, path) if options.pictures else _counted(joined, path)
+    remarks = [*reader.remarks(root, indexed.samples, plan.reader_params), *counted]
     for text in remarks:
         yield Note(text=text)
     with FolderLock(folder.path) as lock:
@@ -175,6 +176,7 @@ def _score_file(options: ScoreOptions, plan: Plan, registry: Registry) -> Iterat
             lock.wait()
         folder.write_plan(plan)
         folder.write_samples(indexed.samples)
+        predictions = folder.keep_pictures(joined.predictions)
         record = RunRecord(
             task=plan.task.name,
             fingerprint=fingerprint,
@@ -186,11 +188,38 @@ def _score_file(options: ScoreOptions, plan: Plan, registry: Registry) -> Iterat
             seed=plan.seed,
             n_missing=len(joined.missing),
             remarks=tuple(remarks),
-            predictions=folder.write_predictions(joined.predictions),
+            predictions=folder.write_predictions(predictions),
             overrides=plan.overrides,
         )
         with folder.discreet(facts.access):
-            yield from finish(plan, folder, indexed.samples, joined.predictions, record, registry, executor=_executor(plan))
+            yield from finish(plan, folder, indexed.samples, predictions, record, registry, executor=_executor(plan))
+
+
+def _joined(options: ScoreOptions, plan: Plan, samples: Sequence[Sample]) -> tuple[Path, str, Joined]:
+    """Return where the predictions come from, the digest of that, and what was joined to the samples."""
+    if options.pictures:
+        folder, table = Path(options.pictures), Path(options.predictions) if options.predictions else None
+        if plan.protocol.gives != "picture":
+            raise UsageError(f"--pictures: {plan.task.name} is not about drawn pictures", hint="--predictions FILE")
+        return folder, pictures_digest(folder, table), join_pictures(folder, samples, table)
+    path = Path(options.predictions)
+    rows = read_rows(path, columns=options.columns, id_column=options.id)
+    return path, FileDigests().digest(path), join(rows, samples, path, alias=options.id, families=plan.reader.alias_families)
+
+
+def _counted_pictures(joined: Joined, folder: Path) -> list[str]:
+    """Return in words what of a folder of pictures did not fit."""
+    found: list[str] = []
+    if joined.matched_by == "nothing":
+        found.append(f"{folder}: no file is named after a sample, so pictures and prompts are not matched: prompt agreement means nothing")
+    if joined.missing:
+        found.append(f"{len(joined.missing):,} prompts have no picture and count as failed")
+    if joined.unknown:
+        found.append(f"{len(joined.unknown):,} pictures are left out: they belong to no prompt ({joined.unknown[0]} …)")
+    broken = [p.value.error for p in joined.predictions if isinstance(p.value, Failed) and p.value.kind == "input"]
+    if broken:
+        found.append(f"{len(broken):,} files are no whole picture and count as failed ({broken[0]} …)")
+    return found
 
 
 def _planned(plan: Plan, folder: RunFolder, facts: DataFacts, fingerprint: str) -> Planned:

@@ -19,7 +19,7 @@ from medbench.measuring import Ask, Measured, Measuring, take
 from medbench.metric_plans import MetricPlan
 from medbench.pooling import pooled, pooled_crossings, pooled_pairs, pooled_parts
 from medbench.record import Contrast, Score
-from medbench.reducing import RESAMPLES, Array, Target, condition_contrasts, interactions, resample, subgroup_contrasts
+from medbench.reducing import RESAMPLES, Array, Target, condition_contrasts, interactions, paired_targets, resample, subgroup_contrasts
 from medbench.set_reducing import SetTarget
 from medbench.types import Pair, Prediction, Sample, Struct, as_text
 
@@ -180,9 +180,7 @@ def _paired(measured: Sequence[Measured], names: Sequence[str]) -> list[tuple[Ta
         one = true.get(_but_images(other))
         if one is None or other is one:
             continue
-        both = {one.samples[i].id for i in one.answered} & {other.samples[i].id for i in other.answered}
-        sides = [np.array([i for i in m.answered if m.samples[i].id in both], dtype=np.int64) for m in (other, one)]
-        pairs.append((Target(other, sides[0], sides[0], {}, names), Target(one, sides[1], sides[1], {}, names)))
+        pairs.append(paired_targets(other, one, names))
     return pairs
 
 

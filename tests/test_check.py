@@ -153,7 +153,7 @@ class TestDataUse:
     def test_the_judge_is_guarded_as_the_model_is(self, problems, mixed, tmp_path):
         assert problems("credentialed", judge="remote")[1].startswith("remote would send fake-qa")
         plan, _ = resolve(RunOptions(task="fake-vqa", judge="remote", data=str(tmp_path / "credentialed")), mixed)
-        found = check_scoring(plan, "credentialed")
+        found = check_scoring(plan, "credentialed", mixed)
         assert [problem.message for problem in found][1:] == ["remote would send fake-qa (credentialed data) to another machine"]
 
 

@@ -263,7 +263,8 @@ class TestAsking:
         (_, other), measuring = measure(plans, given, ask=judge, judge="judge-two")
         assert len(judge.seen) == 2 * asked
         assert measuring.anew == 1
-        assert (first.signature, other.signature) == ({"judge": "judge-one"}, {"judge": "judge-two"})
+        assert [one.signature["judge"] for one in (first, other)] == ["judge-one", "judge-two"]
+        assert [one.convention["by"] for one in (first, other)] == ["judge-one", "judge-two"]
 
 
 @pytest.mark.parametrize("rows", [np.arange(6).reshape(3, 2), [1, 2, 3]])

@@ -130,7 +130,9 @@ class TestDataUse:
 
     def test_a_permission_is_on_record(self, guarded):
         finished = guarded("remote", permission="DUA 7")
-        assert finished.record.overrides == {"permission_to_send": "DUA 7"}
+        (stated,) = finished.record.overrides["permission_to_send"]
+        assert (stated["reason"], stated["to"], len(stated["date"])) == ("DUA 7", ["remote"], 10)
+        assert guarded("remote", permission="DUA 7").record == finished.record
         assert finished.record.model.networked
         assert guarded("fake-echo").record.overrides == {}
 

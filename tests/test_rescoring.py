@@ -243,9 +243,12 @@ class TestJudges:
     def test_another_judge_gives_its_own_word(self, run, registry, score):
         first = run(metrics=("agreed",), judge="fake-echo", registry=registry)
         made = score(first.folder, metrics=("agreed",), judge="fake-echo", judge_options={"suffix": "!"}, registry=registry)
-        (found,) = made.record.scores
+        kept, found = made.record.scores
+        assert kept == first.record.scores[0]
         assert (found.value, found.n_unscored) == (None, 12)
-        assert made.record.signatures["agreed"]["judge"] != first.record.signatures["agreed"]["judge"]
+        judges = [signature["judge"] for signature in made.record.signatures.values()]
+        assert [score.convention["by"] for score in (kept, found)] == judges
+        assert len(set(judges)) == 2
 
     def test_guarded_text_goes_to_no_judge_elsewhere(self, run, registry, score, tmp_path):
         guarded = write_fake_data(tmp_path / "guarded", access="credentialed")
@@ -257,7 +260,8 @@ class TestJudges:
         with pytest.raises(PlanError):
             score(first.folder, metrics=("agreed",), judge="remote", registry=registry, data=twin)
         made = score(first.folder, metrics=("agreed",), judge="remote", permission="DUA 7", registry=registry)
-        assert made.record.overrides == {"permission_to_send": "DUA 7"}
+        (stated,) = made.record.overrides["permission_to_send"]
+        assert (stated["reason"], stated["to"]) == ("DUA 7", ["remote"])
 
 
 class Agreed:

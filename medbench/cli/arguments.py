@@ -27,6 +27,10 @@ Permission = Annotated[
     str,
     typer.Option("--i-have-permission-to-send", help="Why credentialed data may leave this machine; goes on record.", show_default=False),
 ]
+MaxCost = Annotated[
+    float | None,
+    typer.Option("--max-cost", help="US dollars that the outputs may cost; stops before the call that might exceed it.", show_default=False),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines instead.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No header and no progress: the table alone.")]
 

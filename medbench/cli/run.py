@@ -37,6 +37,7 @@ def run(
     fresh: Annotated[bool, typer.Option("--fresh", help="Ask for every output again.")] = False,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Ask again for whatever failed.")] = False,
     permission: arguments.Permission = "",
+    max_cost: arguments.MaxCost = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and every problem; carry nothing out.")] = False,
     json: arguments.Json = False,
     quiet: arguments.Quiet = False,
@@ -75,5 +76,6 @@ def run(
         fresh=fresh,
         retry_failed=retry_failed,
         permission=permission,
+        max_cost=max_cost,
     )
     screen.carry_out_run(options, dry_run=dry_run, as_json=json, quiet=quiet)

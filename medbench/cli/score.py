@@ -16,6 +16,9 @@ def score(
     predictions: Annotated[
         str, typer.Option("--predictions", help="JSONL, CSV, LLaVA answers or COCO results made by any tool.", show_default=False)
     ] = "",
+    pictures: Annotated[
+        str, typer.Option("--pictures", help="Folder of pictures drawn by any tool; --predictions may name them.", show_default=False)
+    ] = "",
     model: Annotated[
         str, typer.Option("--model", help="A name for what made the predictions; default: the file's.", show_default=False)
     ] = "",
@@ -38,6 +41,7 @@ def score(
     judge_option: arguments.JudgeOption = None,
     runs_dir: arguments.RunsDir = "runs",
     permission: arguments.Permission = "",
+    max_cost: arguments.MaxCost = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be scored and every problem; score nothing.")] = False,
     json: arguments.Json = False,
     quiet: arguments.Quiet = False,
@@ -55,6 +59,7 @@ def score(
         run=run,
         task=task,
         predictions=predictions,
+        pictures=pictures,
         model=model,
         data=data,
         split=split,
@@ -73,6 +78,7 @@ def score(
         judge_options=pairs(judge_option or (), "--judge-option"),
         runs_dir=runs_dir,
         permission=permission,
+        max_cost=max_cost,
     )
     registry = load_registry()
     if dry_run:

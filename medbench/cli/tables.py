@@ -124,6 +124,8 @@ def _print_foot(record: RunRecord, folder: Path, shown: Sequence[Score], *, hidd
         out.print(resolved, soft_wrap=True)
     if record.data.synthetic:
         print("SYNTHETIC data: these numbers say nothing about any patient and can enter no board")
+    if record.model.untrained:
+        print(f"UNTRAINED model: the weights of {record.model.name} are random")
     if record.n_failed:
         print(f"{record.n_failed:,} failed: medbench samples {folder} --failed")
     out.print(f"run            {folder}", soft_wrap=True)

@@ -6,6 +6,7 @@ import base64
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
 from medbench import drawing
@@ -84,6 +85,7 @@ def distributions(columns: Sequence[Column], most: int = 6) -> Iterator[Bars]:
 
 
 def _uri(figure: Figure) -> str:
+    figure = msgspec.structs.replace(figure, title="")  # the page has it as a heading
     raw, kind = drawing.draw(figure, drawing.SVG), "svg+xml"
     if len(raw) > LARGE:
         raw, kind = drawing.draw(figure, drawing.PNG), "png"

@@ -12,6 +12,7 @@ from medbench.cards import GUARDED, MetricCard
 from medbench.errors import UsageError
 from medbench.figures import Bars, Pictures
 from medbench.files import write_whole
+from medbench.permissions import in_words
 from medbench.record import RunRecord, Score
 from medbench.registry import Registry
 from medbench.report import cells
@@ -132,8 +133,9 @@ def _banners(record: RunRecord, *, withheld: bool) -> Iterator[str]:
         yield "The model is untrained: its weights are random."
     if record.n_failed:
         yield f"{record.n_failed:,} of {record.n_predictions:,} predictions failed; marked values leave them out."
-    if record.overrides:
-        yield f"The user stated: {', '.join(f'{name} = {value}' for name, value in sorted(record.overrides.items()))}."
+    yield from (f"The user stated: {line}." for line in in_words(record.overrides))
+    if local := record.overrides.get("stated_local"):
+        yield f"The user stated: {', '.join(local)} runs on this machine."
     if withheld:
         yield f"The data is {record.data.access}: its texts, its pictures and the model's words are left out (--include-data shows them)."
 

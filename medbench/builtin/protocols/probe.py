@@ -119,7 +119,7 @@ def learning(samples: Sequence[Sample], vectors: Vectors, labels: Sequence[str])
     asked = np.flatnonzero(~is_train)
     place = {int(at): row for row, at in enumerate(asked)}
     return Learning(
-        train=[samples[at] for at in np.flatnonzero(usable)],
+        train=[sample for sample, there in zip(samples, usable, strict=True) if there],
         seen=vectors.matrix[usable],
         truth=truth[usable],
         labels=kept,

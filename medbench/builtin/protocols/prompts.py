@@ -70,7 +70,7 @@ def class_probabilities(images: Array, prompts: Sequence[Array], how: Ensemble, 
     each = heat.probabilities(images @ unit(np.concatenate(list(prompts))).T)
     starts = np.cumsum([0, *counts[:-1]])
     means = np.add.reduceat(each, starts, axis=1) / np.array(counts)
-    return np.asarray(means / means.sum(axis=1, keepdims=True)) if heat.bias is None else means
+    return np.asarray(means / means.sum(axis=1, keepdims=True) if heat.bias is None else means)
 
 
 def finding_probabilities(images: Array, present: Array, absent: Array, how: Ensemble, mean_of: str, heat: Temperature) -> Array:
@@ -94,6 +94,6 @@ def finding_probabilities(images: Array, present: Array, absent: Array, how: Ens
 def _one(vectors: Array, how: Ensemble, mean_of: str) -> Array:
     """Return the unit vector that stands for several prompts."""
     if how == "single":
-        return unit(vectors[:1])[0]
+        return np.asarray(unit(vectors[:1])[0])
     together = unit(vectors) if mean_of == "unit" else vectors
-    return unit(together.mean(axis=0, keepdims=True))[0]
+    return np.asarray(unit(together.mean(axis=0, keepdims=True))[0])

@@ -10,6 +10,13 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import msgspec
+from medbench_torch import loading
+from medbench_torch.adapters import apply_adapter, read_adapter
+from medbench_torch.devices import Placement, place
+from medbench_torch.generation import Generator, fitting_batch
+from medbench_torch.images import ASPECTS, Pixels, pil_processor
+from medbench_torch.tokenizing import load_tokenizer
+from medbench_torch.weights import find_weights
 
 from medbench.errors import UsageError
 from medbench.interfaces import Example
@@ -18,13 +25,6 @@ from medbench_llava.presets import Tiny, build_tiny, check_preset
 from medbench_llava.quantized import quantisation
 from medbench_llava.speaker import LlavaSpeaker
 from medbench_llava.templates import template_named
-from medbench_torch import loading
-from medbench_torch.adapters import apply_adapter, read_adapter
-from medbench_torch.devices import Placement, place
-from medbench_torch.generation import Generator
-from medbench_torch.images import ASPECTS, Pixels, pil_processor
-from medbench_torch.tokenizing import load_tokenizer
-from medbench_torch.weights import find_weights
 
 PROBE = "Are the lungs clear? Describe the heart, the lungs and the pleura."
 """Text on which the logits with and without an adapter are compared."""
@@ -56,7 +56,7 @@ class Llava:
         aspect: How a picture becomes square: `pad`, `crop`, `squash`.
         quantize: `4bit` or `8bit`: bitsandbytes, on CUDA; empty: not.
         preset: `tiny`: random weights of the true class, made on the spot; marked untrained.
-        batch_size: Requests that go through the model together; 0: 8, and 32 on an accelerator.
+        batch_size: Requests that go through the model together; 0: 8 on a CPU, 32 for a small model or on an accelerator.
         workers: Threads that decode pictures; 0: one for each core, at most 8.
         trust_pickle: Read pickled weights, which can run code of their maker.
     """
@@ -142,8 +142,7 @@ class Llava:
                 untrained=self._is_untrained,
                 **speaker.pixels.facts(),
             )
-        size = self.batch_size or (8 if placement.device.type == "cpu" else 32)
-        return Generator(speaker, batch_size=size, workers=self.workers), facts
+        return Generator(speaker, batch_size=self.batch_size or fitting_batch(speaker.model), workers=self.workers), facts
 
     def assemble(self, sources: Sources, placement: Placement) -> tuple[LlavaSpeaker, dict[str, Any] | None]:
         """Return the model of these sources, ready to speak, and what is to be told of its adapter."""
@@ -204,9 +203,7 @@ class LlavaLora(Llava):
         """
         found = super().sources()
         if found.adapter is None:
-            raise UsageError(
-                "llava-lora needs an adapter", hint="--model-option adapter=FOLDER (medbench fit writes one); without: llava"
-            )
+            raise UsageError("llava-lora needs an adapter", hint="--model-option adapter=FOLDER (medbench fit writes one); without: llava")
         return found
 
     def fit(self, examples: Iterable[Example], validation: Iterable[Example], out: Path, seed: int, events: Any) -> Mapping[str, Any]:
@@ -222,5 +219,3 @@ def _adapter_of(name: str) -> Path | None:
         return None
     folder = find_weights(name)
     return folder / "adapter" if (folder / "adapter" / "adapter_config.json").is_file() else folder
-
-

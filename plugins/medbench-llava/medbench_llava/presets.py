@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from medbench.errors import UsageError
-from medbench.types import Struct
 from medbench_torch import dialects
 from medbench_torch.tiny.llava import build_llava, build_lora
+
+from medbench.errors import UsageError
+from medbench.types import Struct
 
 PRESETS = ("tiny",)
 

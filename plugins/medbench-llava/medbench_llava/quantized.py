@@ -5,8 +5,9 @@ from __future__ import annotations
 import importlib.util
 from typing import Any
 
-from medbench.errors import UsageError
 from medbench_torch.devices import Placement
+
+from medbench.errors import UsageError
 
 KINDS = ("4bit", "8bit")
 

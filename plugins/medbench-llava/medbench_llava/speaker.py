@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
-
-from medbench.types import Generate
-from medbench_llava.templates import IMAGE, rendered
 from medbench_torch.generation import left_padded
 from medbench_torch.images import Pixels
 from medbench_torch.weights import WeightsError
+
+from medbench.types import Generate
+from medbench_llava.templates import IMAGE, rendered
 
 if TYPE_CHECKING:
     from PIL import Image as Pil

@@ -60,10 +60,10 @@ def rendered(template: str, request: Generate) -> str:
 
 
 def image_places(images: Sequence[Image]) -> str:
-    """Return a line for each picture.
+    r"""Return a line for each picture.
 
     >>> image_places([Image(role="frontal"), Image(role="lateral")])
-    'frontal: <image>\\nlateral: <image>\\n'
+    'frontal: <image>\nlateral: <image>\n'
     """
     named = len({image.role for image in images}) > 1
     return "".join(f"{image.role}: {IMAGE}\n" if named else f"{IMAGE}\n" for image in images)

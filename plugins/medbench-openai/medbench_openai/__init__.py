@@ -32,6 +32,7 @@ CARD = ModelCard(
     can=("generate",),
     isolated=False,
     networked=True,
+    endpoint="api.openai.com",
     paths=(),
     neutral=(
         "concurrency",

@@ -6,6 +6,7 @@ from collections import OrderedDict
 from typing import Any
 
 import torch
+
 from medbench.types import Image
 
 Key = tuple[str, str]

@@ -8,10 +8,10 @@ from typing import Any, Protocol
 
 import msgspec
 import torch
-from medbench.errors import InputError, OutOfMemory
-from medbench.types import Failed, Generate, Text
 from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteriaList
 
+from medbench.errors import InputError, OutOfMemory
+from medbench.types import Failed, Generate, Text
 from medbench_torch.devices import memory_guard
 from medbench_torch.features import FeatureCache, Key, key_of
 from medbench_torch.images import decoded
@@ -19,6 +19,9 @@ from medbench_torch.option_scoring import OptionScorer
 from medbench_torch.row_rules import RowLimits, RowStops, SeededNoise, cut_at
 
 Answer = tuple[int, Text | Failed]
+
+SMALL = 100_000_000
+"""Parameters up to which a model's batches are bound by overhead, on a CPU too."""
 
 
 class Speaker(Protocol):
@@ -62,6 +65,12 @@ def left_padded(ids: Sequence[Sequence[int]], pad_id: int, device: torch.device 
     rows = [[pad_id] * (longest - len(row)) + list(row) for row in ids]
     mask = [[0] * (longest - len(row)) + [1] * len(row) for row in ids]
     return torch.tensor(rows, device=device), torch.tensor(mask, device=device)
+
+
+def fitting_batch(model: Any) -> int:
+    """Return a batch size to begin with: 8 where a large model runs on a CPU, 32 elsewhere; what does not fit is halved."""
+    large = sum(parameter.numel() for parameter in model.parameters()) > SMALL
+    return 8 if large and model.device.type == "cpu" else 32
 
 
 class Generator:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+
 from medbench.errors import UsageError
 from medbench.images import decode_ahead
 from medbench.types import Image
-
 from medbench_torch.weights import WeightsError
 
 if TYPE_CHECKING:

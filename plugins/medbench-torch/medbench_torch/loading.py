@@ -186,12 +186,9 @@ def _from_pretrained(cls: Any, folder: Path, placement: Placement, given: dict[s
             if placement.attn_asked:
                 raise UsageError(f"attn={placement.attn}: {cls.__name__} does not have it", hint="attn=eager, or auto") from error
             return cls.from_pretrained(folder, attn_implementation="eager", **fixed, **given)  # type: ignore[no-any-return]
-        except pickle.UnpicklingError:
-            # what torch reads without running code is read so; the rest in full, since its maker is trusted
-            return cls.from_pretrained(folder, attn_implementation=placement.attn, weights_only=False, **fixed, **given)  # type: ignore[no-any-return]
         except torch.OutOfMemoryError:
             raise
-        except (OSError, RuntimeError, TypeError, AttributeError, KeyError) as error:
+        except (OSError, RuntimeError, TypeError, AttributeError, KeyError, pickle.UnpicklingError) as error:
             raise _broken(folder, error) from error
 
 

@@ -9,8 +9,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
-from medbench.types import Generate
 from transformers import DynamicCache
+
+from medbench.types import Generate
 
 if TYPE_CHECKING:
     from medbench_torch.generation import Speaker

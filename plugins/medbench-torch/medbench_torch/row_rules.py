@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from medbench.types import Generate
 from transformers import LogitsProcessor, StoppingCriteria
+
+from medbench.types import Generate
 
 TAIL = 24
 """Tokens at the end of a row in which a stop string is looked for; the whole answer is searched once it is there."""

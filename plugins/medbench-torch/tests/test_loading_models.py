@@ -165,7 +165,7 @@ def test_pickled_weights_need_trust_and_are_as_strict(folder, probe, tiny_llava)
         load(folder)
     assert torch.equal(probe(load(folder, trust_pickle=True)), probe(load(tiny_llava)))
     torch.save(tensors | {"notes": pytest.raises}, folder / "pytorch_model.bin")
-    with pytest.raises(WeightsError, match=r"cannot be loaded|does not have"):
+    with pytest.raises(WeightsError, match="cannot be loaded"):
         load(folder, trust_pickle=True)
     torch.save({key: value for key, value in tensors.items() if "projector" not in key}, folder / "pytorch_model.bin")
     with pytest.raises(WeightsError, match="4 tensors missing"):

@@ -42,7 +42,7 @@ def draws(sizes: Sequence[int], shares: Sequence[float], seed: int) -> Iterator[
     """Yield (pool, index) without end: each pool is gone through in a new order again and again, pools alternate by share.
 
     >>> list(islice(draws([3], [1.0], seed=0), 6))
-    [(0, 2), (0, 0), (0, 1), (0, 2), (0, 0), (0, 1)]
+    [(0, 2), (0, 0), (0, 1), (0, 1), (0, 2), (0, 0)]
     """
     orders = [_order(size, sample_seed(seed, f"pool {number}")) for number, size in enumerate(sizes)]
     if len(sizes) == 1:

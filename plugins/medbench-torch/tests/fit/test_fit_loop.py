@@ -129,6 +129,8 @@ def test_killed_in_mid_stage_the_same_call_gives_the_same_weights(line, tmp_path
         same(weights(tmp_path / "whole", name), weights(tmp_path / "out", name))
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_two_processes_equal_one_with_the_same_effective_batch(line, tmp_path):
     launch = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--num_machines", "1"]
     ports = ["--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0", "--num_cpu_threads_per_process", "1"]
