@@ -93,6 +93,10 @@ class MetricCard(Card, kw_only=True):
     """Family -> the `name@version` that it knows, its default first."""
     asks: tuple[str, ...] = ()
     """Roles of further models that it puts requests to (`judge`, `encoder` …)."""
+    calls: int = 1
+    """Requests that it puts to them for each prediction, for an estimate beforehand."""
+    asked_tokens: tuple[int, int] = (1_000, 300)
+    """About how many tokens such a request has, and its answer at most."""
     train_conventions: tuple[str, ...] = ()
     """Those of its conventions that need the train split: the class then gets `train_references`, a list of texts."""
     version: str = "1"

@@ -9,8 +9,7 @@ import msgspec
 
 from medbench.cards import GUARDED, Card, ModelCard
 from medbench.errors import MedbenchError, Problem
-from medbench.options import attempt
-from medbench.options import accepts
+from medbench.options import accepts, attempt
 from medbench.plan import SPLITS, ModelPlan, Plan
 from medbench.registry import Registry, load
 from medbench.roots import access_of

@@ -56,6 +56,7 @@ class Estimate(Struct):
     """At most so many."""
     usd: float | None = None
     """At most about so many US dollars; None: no price is known."""
+    price: Price | None = None
 
 
 def price_of(card: ModelCard, options: Mapping[str, Any]) -> Price | None:
@@ -108,7 +109,7 @@ def estimate(requests: Iterable[Request], price: Price | None, room: int = 0) ->
         tokens_in += expected_input(request)
         tokens_out += most_output(request) + room
     usd = price.of({INPUT: tokens_in, OUTPUT: tokens_out}) if price else None
-    return Estimate(calls=calls, input_tokens=tokens_in, output_tokens=tokens_out, usd=usd)
+    return Estimate(calls=calls, input_tokens=tokens_in, output_tokens=tokens_out, usd=usd, price=price)
 
 
 def expected_input(request: Request) -> int:
@@ -120,6 +121,16 @@ def expected_input(request: Request) -> int:
 def most_output(request: Request) -> int:
     """Return how many tokens an answer may have."""
     return request.max_new_tokens if isinstance(request, Generate) else 0
+
+
+def in_words(tokens_in: int, tokens_out: int, usd: float | None, price: Price | None) -> str:
+    """Return what was or would be taken, on one line.
+
+    >>> in_words(41200, 512, 1.08, Price(input=2.5, output=10.0, source="OpenAI's list, March 2026"))
+    "41,200 tokens in · 512 out · $1.08 (OpenAI's list, March 2026)"
+    """
+    cost = "no price is known" if usd is None else dollars(usd)
+    return f"{tokens_in:,} tokens in · {tokens_out:,} out · {cost}{f' ({price.source})' if price and price.source else ''}"
 
 
 class Budget:

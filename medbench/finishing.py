@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 
 from medbench.answering import Answered, ask, identity_of
-from medbench.costs import Bill, together
 from medbench.cards import GUARDED
+from medbench.costs import Bill, together
 from medbench.curves import learning_curves
 from medbench.errors import DataError, MedbenchError
 from medbench.events import Event, Finished, Note
@@ -225,7 +225,7 @@ def _judge(judge: ModelPlan, plan: Plan, executor: Any, record: RunRecord, bills
         with Store(Path(plan.runs_dir) / "outputs" / identity) as store:
             for event in ask(judge, identity, judge.options, everything, executor, store, retry_failed=plan.retry_failed, max_cost=left):
                 if isinstance(event, Answered):
-                    bills += [event.bill] if event.bill else []
+                    bills.extend([event.bill] if event.bill else [])
                     return [[event.outputs[request] for request in requests] for _, requests in wanted]
         raise MedbenchError(f"{judge.name} gave no answer", hint="the same command asks again")
 

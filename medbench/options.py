@@ -66,9 +66,14 @@ def pairs(given: Iterable[str], flag: str) -> dict[str, str]:
 
 
 def signature_of(made: Any) -> dict[str, inspect.Parameter]:
-    """Return the keyword options of a class or a factory by name; `**options` stands under its own name with its kind."""
+    """Return the keyword options of a class or a factory by name; `**options` stands under its own name with its kind.
+
+    Where a class has a base, its `**options` are those that the base takes.
+    """
     parameters = inspect.signature(made).parameters.values()
-    return {p.name: p for p in parameters if p.kind in {p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY, p.VAR_KEYWORD} and p.name != "self"}
+    own = {p.name: p for p in parameters if p.kind in {p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY, p.VAR_KEYWORD} and p.name != "self"}
+    base = _passed_on_to(made)
+    return own if base is None else {**{n: p for n, p in own.items() if p.kind is not p.VAR_KEYWORD}, **signature_of(base)}
 
 
 def accepts(made: Any, name: str) -> bool:
@@ -151,10 +156,19 @@ def _converted(value: Any, kind: Any) -> Any:
 
 
 def _hints(made: Any) -> dict[str, Any]:
+    base = _passed_on_to(made)
+    inherited = {} if base is None else _hints(base)
     try:
-        return typing.get_type_hints(made.__init__ if inspect.isclass(made) else made)
+        return inherited | typing.get_type_hints(made.__init__ if inspect.isclass(made) else made)
     except (NameError, TypeError, AttributeError):
-        return {}
+        return inherited
+
+
+def _passed_on_to(made: Any) -> Any:
+    """Return the base class that a class's `**options` go to; None: it takes none, or has no such base."""
+    if not inspect.isclass(made) or all(p.kind is not p.VAR_KEYWORD for p in inspect.signature(made).parameters.values()):
+        return None
+    return next((base for base in made.__mro__[1:] if base is not object and "__init__" in vars(base)), None)
 
 
 def _lower(message: str) -> str:

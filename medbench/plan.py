@@ -141,7 +141,7 @@ def resolve(
     reader = _of_task(task, "dataset", lambda: registry.get(ReaderCard, task.dataset), problems)
     _reader_params(task, reader, problems)
     protocol = _protocol(task, options, model, registry, problems)
-    params = _params(task, options, protocol, problems)
+    params = _params(task, options, protocol, registry, problems)
     metrics, not_computed = plan_metrics(task, options, registry, problems) if scored else ([], {})
     if reader is None or protocol is None:
         return None, problems
@@ -198,13 +198,12 @@ def plan_model(name: str, given: Mapping[str, Any], options: RunOptions, registr
     if options.batch_size is not None and accepts(made, "batch_size"):
         wanted["batch_size"] = options.batch_size
     converted = convert_options(made, wanted, name, problems)
-    plugin = registry.plugin_of(card)
-    if hasattr(made, "settled"):
-        card, against = made.settled(card, converted)
-        problems += against
-        if against:
-            return None  # its options go no further: one may hold a secret in a wrong place
-    return ModelPlan(name=name, card=card, plugin=plugin, options=converted, batch_size=options.batch_size or card.batch_size)
+    settled, against = made.settled(card, converted) if hasattr(made, "settled") else (card, [])
+    problems += against
+    if against:
+        return None  # its options go no further: one may hold a secret in a wrong place
+    batch = options.batch_size or settled.batch_size
+    return ModelPlan(name=name, card=settled, plugin=registry.plugin_of(card), options=converted, batch_size=batch)
 
 
 def plan_judge(options: RunOptions, registry: Registry, problems: list[Problem]) -> ModelPlan | None:
@@ -233,16 +232,27 @@ def _protocol(task: Task, options: RunOptions, model: ModelPlan | None, registry
     return chosen
 
 
-def _params(task: Task, options: RunOptions, protocol: ProtocolCard | None, problems: list[Problem]) -> dict[str, Any]:
+def _params(task: Task, options: RunOptions, protocol: ProtocolCard | None, registry: Registry, problems: list[Problem]) -> dict[str, Any]:
     made = attempt(lambda: load(protocol), problems) if protocol else None
     if made is None or protocol is None:
         return {}
-    given = {**task.params, **{name: value for name, value in options.params.items() if not name.startswith(READER)}}
+    strange = [name for name in task.params if name not in made.Params.__struct_fields__]
+    others = _params_of_others(task, protocol, registry) if strange else set()
+    stated = {name: value for name, value in task.params.items() if name not in strange or name not in others}
+    given = {**stated, **{name: value for name, value in options.params.items() if not name.startswith(READER)}}
     if "seed" in made.Params.__struct_fields__:
         given.setdefault("seed", options.seed)
     own = {name: f"{task.path}: params.{name}: " for name in task.params if task.path and name not in options.params}
     params: dict[str, Any] = msgspec.to_builtins(convert_params(made.Params, given, protocol.name, problems, own))
     return params
+
+
+def _params_of_others(task: Task, protocol: ProtocolCard, registry: Registry) -> set[str]:
+    """Return the parameters of the other protocols of a task: what its file says to them is no mistake."""
+    unread: list[Problem] = []
+    cards = [attempt(partial(registry.get, ProtocolCard, name), unread) for name in task.protocol if name != protocol.name]
+    made = [attempt(partial(load, card), unread) for card in cards if card]
+    return {name for one in made if one for name in one.Params.__struct_fields__}
 
 
 def _of_task(task: Task, key: str, make: Callable[[], T], problems: list[Problem]) -> T | None:

@@ -29,7 +29,7 @@ Permission = Annotated[
 ]
 MaxCost = Annotated[
     float | None,
-    typer.Option("--max-cost", help="US dollars that the outputs may cost; stops before the call that might exceed it.", show_default=False),
+    typer.Option("--max-cost", help="US dollars that outputs may cost; stops before the call that might exceed it.", show_default=False),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines instead.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No header and no progress: the table alone.")]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from medbench.cli import arguments
-from medbench.errors import FoundError, UsageError
+from medbench.errors import DataError, FoundError, UsageError
 
 if TYPE_CHECKING:
     from medbench.leaderboard.board import Board
@@ -189,7 +189,7 @@ def _made(run: str, board: str, boards: str, runs_dir: str, stated: Stated, *, r
     """Return the board, the run and the entry that it makes there, judged by the board's rules."""
     from medbench.leaderboard.admission import problems
     from medbench.leaderboard.building import refuse
-    from medbench.leaderboard.entries import FOLDER, read_entry
+    from medbench.leaderboard.entries import FOLDER
     from medbench.leaderboard.making import make_entry
     from medbench.registry import load_registry
     from medbench.runs import find_run
@@ -198,15 +198,27 @@ def _made(run: str, board: str, boards: str, runs_dir: str, stated: Stated, *, r
     found = _board(board, boards, task=folder.read_record().task)
     registry = load_registry()
     entry = make_entry(folder, found, registry, stated)
-    place = Path(found.path).parent / FOLDER / f"{entry.id}.json"
-    if place.is_file():
-        old = read_entry(place)
-        if _same_system(old, entry):
-            entry = make_entry(folder, found, registry, stated, old)
-        elif not replace:
-            raise UsageError(f"{place}: another system has this name", hint="--id NAME, --system NAME, or --replace")
+    old = _standing(Path(found.path).parent / FOLDER / f"{entry.id}.json", replace=replace)
+    if old and _same_system(old, entry):
+        entry = make_entry(folder, found, registry, stated, old)
+    elif old and not replace:
+        raise UsageError(f"{found.name}: another system is called {entry.id} there", hint="--id NAME, --system NAME, or --replace")
     refuse({entry.id: problems(entry, found)}, found)
     return found, folder, entry
+
+
+def _standing(place: Path, *, replace: bool) -> Entry | None:
+    """Return the entry of that name, if there is one; one that cannot be read only stands in the way of what does not replace it."""
+    from medbench.leaderboard.entries import read_entry
+
+    if not place.is_file():
+        return None
+    try:
+        return read_entry(place)
+    except DataError:
+        if replace:
+            return None
+        raise
 
 
 def _same_system(old: Entry, new: Entry) -> bool:

@@ -39,6 +39,12 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequenc
     return made
 
 
+def short(text: str, width: int) -> str:
+    """Return a text in one line of at most so many signs."""
+    flat = " ".join(text.split())
+    return flat if len(flat) <= width else flat[: width - 1] + "…"
+
+
 def print_list(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print one line per row: columns as wide as they need be, the last one cut at the edge (80 in a pipe; COLUMNS says otherwise)."""
     widths = [max(len(row[index]) for row in [heads, *rows]) for index in range(len(heads) - 1)]

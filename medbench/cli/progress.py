@@ -7,6 +7,7 @@ import time
 from types import TracebackType
 from typing import Any, Self
 
+from medbench.costs import dollars
 from medbench.events import Fitting, Progress
 
 LOG_SECONDS = 10.0
@@ -92,6 +93,7 @@ class Progressing:
                 parts.append(f"{(event.total - event.done) / rate:,.0f} s left")
         if event.stage == "predict":
             parts.append(f"{event.failed:,} failed")
+            parts += _cost(event)
         elif event.done >= event.total:
             parts = [f"{taken:.1f} s"]
         print(f"{event.stage:<14} {' · '.join(parts)}", file=sys.stderr, flush=True)
@@ -101,8 +103,15 @@ class Progressing:
             self._bar = _bar()
             self._bar.start()
         if event.stage not in self._tasks:
-            self._tasks[event.stage] = self._bar.add_task(event.stage, total=event.total, failed=0, completed=event.done)
-        self._bar.update(self._tasks[event.stage], completed=event.done, total=event.total, failed=event.failed)
+            self._tasks[event.stage] = self._bar.add_task(event.stage, total=event.total, failed=0, cost="", completed=event.done)
+        self._bar.update(self._tasks[event.stage], completed=event.done, total=event.total, failed=event.failed, cost="".join(_cost(event)))
+
+
+def _cost(event: Progress) -> list[str]:
+    """Return what was paid so far, and of how much."""
+    if event.usd is None:
+        return []
+    return [f"{dollars(event.usd)}{f' of {dollars(event.most_usd)}' if event.most_usd is not None else ''}"]
 
 
 def _short(value: Any) -> str:
@@ -121,7 +130,8 @@ def _bar() -> Any:
         def render(self, task: Any) -> Text:
             speed = f"{task.speed:,.1f}/s" if task.speed else ""
             failed = f" · {task.fields['failed']} failed" if task.fields["failed"] else ""
-            return Text(f"{speed}{failed}")
+            cost = f" · {task.fields['cost']}" if task.fields["cost"] else ""
+            return Text(f"{speed}{failed}{cost}")
 
     columns = (TextColumn("{task.description:<14}"), BarColumn(28), MofNCompleteColumn(), Rate(), TimeRemainingColumn())
     return Progress(*columns, console=Console(stderr=True))

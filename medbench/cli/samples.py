@@ -61,7 +61,7 @@ def samples(
 
 
 def _print(rows: list[SampleRow], total: int, *, failed: bool) -> None:
-    from medbench.cli.layout import console, table
+    from medbench.cli.layout import console, short, table
 
     conditions = any(row.condition for row in rows)
     if failed:
@@ -75,9 +75,9 @@ def _print(rows: list[SampleRow], total: int, *, failed: bool) -> None:
         [
             row.id,
             *([row.condition] if conditions else []),
-            _short(row.question, 28),
-            _short(row.prediction or row.error, 36),
-            _short(row.reference, 36),
+            short(row.question, 28),
+            short(row.prediction or row.error, 36),
+            short(row.reference, 36),
             row.status,
         ]
         for row in rows
@@ -89,11 +89,6 @@ def _print(rows: list[SampleRow], total: int, *, failed: bool) -> None:
 def _say_more(shown: int, total: int) -> None:
     if shown < total:
         print(f"{shown} of {total} rows; --all prints all, --csv FILE writes them, --show ID shows one whole")
-
-
-def _short(text: str, width: int) -> str:
-    flat = " ".join(text.split())
-    return flat if len(flat) <= width else flat[: width - 1] + "…"
 
 
 def _show(rows: list[SampleRow], name: str, *, json: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -11,6 +12,7 @@ from medbench.cli.arguments import print_json
 from medbench.cli.layout import console
 from medbench.cli.progress import Progressing
 from medbench.cli.tables import print_header, print_scores
+from medbench.costs import Estimate, dollars, in_words
 from medbench.errors import PlanError, Problem
 from medbench.events import Event, Finished, Fitting, Note, Planned, Progress, ShardDone
 from medbench.options import RunOptions
@@ -55,6 +57,9 @@ def carry_out(events: Iterator[Event], registry: Registry, *, as_json: bool, qui
             count = f"{record.n_predictions - record.n_failed:,} of {record.n_predictions:,}"
             print(f"nothing to do: {count} outputs and all scores are there ({record.fingerprint})")
         print_scores(record, registry, finished.folder)
+        for name, bill in record.costs.items():
+            if bill.answers:
+                print(f"{f'cost, {name}':<14} {in_words(bill.input_tokens, bill.output_tokens, bill.usd, bill.price)}")
     if not record.complete:
         raise typer.Exit(FAILED_SAMPLES)
 
@@ -99,20 +104,26 @@ def _show(event: Event, progressing: Progressing, *, header: bool) -> None:
 def show_plan(options: RunOptions, registry: Registry, *, as_json: bool) -> None:
     """Print the plan of a run and every problem; exit 2 where there is one."""
     from medbench.api import plan_run
+    from medbench.estimating import estimates
 
-    _print_plan(*plan_run(options, registry), as_json=as_json)
+    plan, problems = plan_run(options, registry)
+    _print_plan(plan, problems, estimates(plan) if plan and not problems else {}, as_json=as_json)
 
 
 def show_scoring(options: ScoreOptions, registry: Registry, *, as_json: bool) -> None:
     """Print the plan of a scoring and every problem; exit 2 where there is one."""
+    from medbench.estimating import estimates
     from medbench.rescoring import plan_score
+    from medbench.runs import find_run
 
-    _print_plan(*plan_score(options, registry), as_json=as_json)
+    plan, problems = plan_score(options, registry)
+    samples = find_run(options.run, Path(options.runs_dir)).read_samples() if options.run else None
+    _print_plan(plan, problems, estimates(plan, samples) if plan and not problems else {}, as_json=as_json)
 
 
-def _print_plan(plan: Plan | None, problems: list[Problem], *, as_json: bool) -> None:
+def _print_plan(plan: Plan | None, problems: list[Problem], expected: dict[str, Estimate], *, as_json: bool) -> None:
     if as_json:
-        print_json({"plan": plan, "problems": [{"message": p.message, "hint": p.hint} for p in problems]})
+        print_json({"plan": plan, "estimates": expected, "problems": [{"message": p.message, "hint": p.hint} for p in problems]})
         if problems:
             raise typer.Exit(2)
         return
@@ -123,6 +134,11 @@ def _print_plan(plan: Plan | None, problems: list[Problem], *, as_json: bool) ->
                 out.print(f"{name:<14} {text}", soft_wrap=True)
     if problems:
         raise PlanError(problems)
+    for name, one in expected.items():
+        words = in_words(one.input_tokens, one.output_tokens, one.usd, one.price)
+        print(f"{f'cost, {name}':<14} about {one.calls:,} calls · {words} at most")
+    if expected and plan and plan.max_cost is not None:
+        print(f"{'max cost':<14} {dollars(plan.max_cost)}")
     print("nothing speaks against it; without --dry-run it is carried out")
 
 

@@ -133,11 +133,12 @@ def pack_replicates(values: Array) -> str:
 
 def sealed(entry: Entry) -> Entry:
     """Return the entry with the hash of its content."""
-    return msgspec.structs.replace(entry, hash=_content_hash(entry))
+    return msgspec.structs.replace(entry, hash=_content_hash(msgspec.json.decode(to_json(entry))))
 
 
-def _content_hash(entry: Entry) -> str:
-    return digest_of(msgspec.structs.replace(entry, hash=""))
+def _content_hash(content: dict[str, Any]) -> str:
+    """Return the digest of what a file says, as it says it: a field that a later version adds changes nothing."""
+    return digest_of({name: value for name, value in content.items() if name != "hash"})
 
 
 def write_entry(folder: Path, entry: Entry) -> Path:
@@ -177,26 +178,23 @@ def read_entry(path: Path) -> Entry:
     """
     try:
         raw = path.read_bytes()
-        version = msgspec.json.decode(raw, type=_Versioned).schema_version
-        if version > SCHEMA:
-            raise DataError(f"{path}: schema {version}, this medbench knows {SCHEMA}", hint="a newer medbench reads it")
-        entry = msgspec.json.decode(raw, type=Entry)
+        content = msgspec.json.decode(raw, type=dict[str, Any])
+        version = content.get("schema_version", SCHEMA)
+        if version != SCHEMA:
+            raise DataError(f"{path}: schema {version}, this medbench knows {SCHEMA}", hint="another version of medbench reads it")
+        entry = msgspec.convert(content, Entry)
     except OSError as error:
         raise DataError(f"{path}: {error.strerror}", hint="an entry is a file entries/<id>.json") from error
     except msgspec.MsgspecError as error:
         raise DataError(f"{path}: {error}", hint="an entry is what `medbench leaderboard add` wrote, unchanged") from error
     if not NAME.fullmatch(entry.id) or ".." in entry.id:
         raise DataError(f"{path}: {entry.id!r} is no id", hint="lower-case letters, digits and . _ - alone")
-    if entry.hash != _content_hash(entry):
-        raise DataError(f"{path}: its content is not what its hash says: it was edited", hint="add the run again")
+    if entry.hash != _content_hash(content):
+        raise DataError(f"{path}: its content is not what its hash says: it was edited", hint="medbench leaderboard add RUN --replace")
     for result in entry.results:
         for cell in result.cells:
             _require_numbers(path, cell)
     return entry
-
-
-class _Versioned(msgspec.Struct):
-    schema_version: int = SCHEMA
 
 
 def _require_numbers(path: Path, cell: Cell) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import msgspec
 import numpy as np
 
 from medbench.leaderboard.admission import marks
@@ -188,8 +187,3 @@ def _order(row: Row, board: Board, direction: dict[str, float]) -> tuple[Any, ..
         value = score.value if score else None
         keys.append((value is None, -direction.get(key, 1.0) * (value or 0.0)))
     return (*keys, row.system.lower(), row.entry)
-
-
-def without_paths(table: Standings) -> Standings:
-    """Return the standings without where the board's file lies: views are the same wherever they are built."""
-    return msgspec.structs.replace(table, board=msgspec.structs.replace(table.board, path=""))

@@ -6,12 +6,13 @@ import csv
 import io
 import re
 from collections.abc import Sequence
+from typing import Any
 
 from medbench.leaderboard.board import Reference
 from medbench.leaderboard.ranking import ALPHA, Rank
-from medbench.leaderboard.standings import Row, Standings, without_paths
+from medbench.leaderboard.standings import Row, Standings
 from medbench.record import Score, to_json
-from medbench.report.cells import UNDEFINED, interval, number, value_cell
+from medbench.report.cells import UNDEFINED, coverage_cell, interval, number, value_cell
 
 NOT_COMPUTED = "not computed"
 VERIFIED = {"yes": "source read", "secondary": "read elsewhere", "no": "not verified"}
@@ -24,8 +25,39 @@ def render(table: Standings) -> dict[str, bytes]:
         "table.md": to_markdown(table).encode(),
         "table.csv": to_csv(table).encode(),
         "table.tex": to_latex(table).encode(),
-        "table.json": to_json(without_paths(table)),
+        "table.json": to_json(_plain_data(table)),
     }
+
+
+def _plain_data(table: Standings) -> dict[str, Any]:
+    """Return a board as plain data, field by field: a field that records gain later makes no table stale."""
+    board = table.board
+    return {
+        "board": board.name,
+        "title": board.title,
+        "synthetic": board.synthetic,
+        "tasks": [{"name": t.name, "protocol": t.protocol, "manifest": t.manifest, "conventions": t.conventions} for t in board.tasks],
+        "columns": [{"key": c.key, "label": c.label, "lower_is_better": c.key in table.lower_is_better} for c in table.columns],
+        "primary": board.primary,
+        "method": table.method,
+        "rows": [_plain_row(row) for row in table.rows],
+        "reported": table.apart,
+    }
+
+
+def _plain_row(row: Row) -> dict[str, Any]:
+    return {
+        "rank": [row.rank.first, row.rank.last] if row.rank else None,
+        "system": row.system,
+        "entry": row.entry or None,
+        "marks": row.marks,
+        "verified": row.verified,
+        "source": row.source,
+        "scores": {key: {name: getattr(score, name) for name in _FIELDS} for key, score in row.cells.items()},
+    }
+
+
+_FIELDS = ("value", "low", "high", "level", "unit", "n", "n_groups", "n_failed", "n_unscored", "convention", "condition", "method", "note")
 
 
 def rank_text(rank: Rank | None) -> str:
@@ -71,8 +103,8 @@ def to_markdown(table: Standings) -> str:
     board = table.board
     lines = [f"# {_plain(board.title)}", "", f"{data_text(table)}; {table.convention or 'one convention'}.", ""]
     if table.rows:
-        head = ["rank", "system", *(heading(table, c.key) for c in table.columns), "verified", "notes"]
-        lines += [_line(head), _line(["---:", "---", *("---:" for _ in table.columns), "---", "---"])]
+        head = ["rank", "system", *(heading(table, c.key) for c in table.columns), "scored", "verified", "notes"]
+        lines += [_line(head), _line(["---:", "---", *("---:" for _ in table.columns), "---:", "---", "---"])]
         lines += [_line(_cells(row, table)) for row in table.rows]
         lines += ["", "Value and 95 % interval, rates in per cent. " + rank_note(table)]
     else:
@@ -98,7 +130,9 @@ def _reported(one: Reference) -> list[str]:
 def _cells(row: Row, table: Standings) -> list[str]:
     values = (cell_text(row.cells.get(column.key)) if row.entry or column.key in row.cells else UNDEFINED for column in table.columns)
     said = [*row.marks, *([row.source] if row.source else [])]
-    return [rank_text(row.rank), row.system, *values, "yes" if row.verified else "", ", ".join(said)]
+    primary = row.cells.get(table.board.primary)
+    scored = coverage_cell(primary) if primary and primary.n else ""
+    return [rank_text(row.rank), row.system, *values, scored, "yes" if row.verified else "", ", ".join(said)]
 
 
 def _line(cells: Sequence[str]) -> str:

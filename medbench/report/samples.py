@@ -67,7 +67,7 @@ def _row(sample: Sample, prediction: Prediction, scores: dict[str, float | None]
         status=_status(value),
         error=value.error if isinstance(value, Failed) else "",
         question=sample.prompt,
-        prediction=_shown(value),
+        prediction=shown_value(value),
         reference=" | ".join(sample.references),
         scores={} if isinstance(value, Failed) else scores,
         meta=sample.meta,
@@ -80,7 +80,8 @@ def _status(value: Value) -> str:
     return "empty" if isinstance(value, Text) and not value.text.strip() else "ok"
 
 
-def _shown(value: Value) -> str:
+def shown_value(value: Value) -> str:
+    """Return what was predicted as one text."""
     if isinstance(value, Text):
         return value.text
     if isinstance(value, Probabilities):

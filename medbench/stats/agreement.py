@@ -1,4 +1,4 @@
-"""How far raters agree: weighted kappa, Krippendorff's alpha, the intraclass correlation, under many weights at once."""
+"""How far raters agree: weighted kappa, Krippendorff's alpha, intraclass correlation, limits of agreement, under many weights at once."""
 
 from __future__ import annotations
 
@@ -142,3 +142,57 @@ def icc_agreement(ratings: Array, weights: Array) -> Array:
     mean_columns = columns / (raters - 1)
     bottom = mean_between + (raters - 1) * mean_residual + raters * ratio(mean_columns - mean_residual, units)
     return ratio(mean_between - mean_residual, bottom)
+
+
+def limits_of_agreement(one: Array, other: Array, weights: Array) -> tuple[Array, Array, Array]:
+    """Return bias and 95 % limits of agreement of two ways of measuring (Bland & Altman 1986): mean difference, -/+ 1.96 SD.
+
+    Args:
+        one: measurements, (rows,); NaN: the row does not enter.
+        other: measurements of the same things, (rows,).
+        weights: how often each row counts, (resamples, rows).
+
+    Returns:
+        Mean of one - other, lower and upper limit, each (resamples,); NaN with fewer than two rows.
+
+    Raises:
+        ValueError: if shapes differ.
+
+    >>> bias, low, high = limits_of_agreement(np.array([1.0, 2.0, 3.0]), np.array([2.0, 2.0, 2.0]), np.ones((1, 3)))
+    >>> bias.tolist(), low.round(2).tolist(), high.round(2).tolist()
+    ([0.0], [-1.96], [1.96])
+    """
+    one, other = np.asarray(one, dtype=np.float64), np.asarray(other, dtype=np.float64)
+    if one.shape != other.shape or one.ndim != 1:
+        raise ValueError(f"two measurements of the same rows are needed, not {one.shape} and {other.shape}")
+    known = ~(np.isnan(one) | np.isnan(other))
+    difference, weights = (one - other)[known], np.asarray(weights, dtype=np.float64)[:, known]
+    n = weights.sum(axis=1)
+    bias = ratio(weights @ difference, n)
+    spread = (weights * (difference - bias[:, None]) ** 2).sum(axis=1)
+    deviation = np.sqrt(ratio(spread, np.maximum(n - 1, 0)))
+    bias = np.where(np.isnan(deviation), np.nan, bias)
+    return bias, bias - 1.96 * deviation, bias + 1.96 * deviation
+
+
+def same_share(ratings: Array, weights: Array) -> Array:
+    """Return the mean share of pairs of ratings of one unit that are equal, over units rated twice or more.
+
+    Args:
+        ratings: (raters, units), NaN where a rater did not rate.
+        weights: how often each unit counts, (resamples, units).
+
+    Returns:
+        (resamples,), 0 to 1; NaN where nothing is rated twice.
+
+    >>> same_share(np.array([[1, 2, 3], [1, 2, np.nan], [1, 3, np.nan]]), np.ones((1, 3))).round(4).tolist()
+    [0.6667]
+    """
+    ratings = np.asarray(ratings, dtype=np.float64)
+    known = (~np.isnan(ratings)).sum(axis=0)
+    values = np.unique(ratings[~np.isnan(ratings)])
+    counts = (ratings[:, :, None] == values).sum(axis=0)
+    paired = known >= 2
+    shares = (counts * (counts - 1)).sum(axis=1)[paired] / (known * (known - 1))[paired]
+    weights = np.asarray(weights, dtype=np.float64)[:, paired]
+    return ratio(weights @ shares, weights.sum(axis=1))

@@ -96,7 +96,7 @@ class Server:
         """Return what the side that owns the server asks about it."""
         if path == "/calls":
             return as_json(200, self.kept)
-        return as_json(200, {**self.counts, "in_flight": self.in_flight, "repeated": sum(n - 1 for n in self.answered.values())})
+        return as_json(200, {**self.counts, "in_flight": self.in_flight, "repeated": sum(max(0, n - 1) for n in self.answered.values())})
 
     async def _reply(self, body: Body, fingerprint: str) -> tuple[Reply, int]:
         text = prompt_of(body)
@@ -106,7 +106,7 @@ class Server:
             await asyncio.sleep(rule.get("wait_s", 0.0))
             made = await MISBEHAVIOURS[rule["do"]](self, rule, body)
             if made is not None:
-                return made, 0
+                return made, int(rule["do"] in PAID)
         await asyncio.sleep(self.config["latency_s"])
         return as_json(200, completion(body, self._answer(body))), 1
 
@@ -262,6 +262,8 @@ MISBEHAVIOURS = {
     "wait": _wait,
 }
 """What a rule's `do` may be."""
+PAID = {"refuse", "filter", "garbage"}
+"""Those that an endpoint charges for."""
 
 
 async def main() -> None:

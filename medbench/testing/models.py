@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import signal
+import struct
 import sys
 import time
 from collections import deque
@@ -119,7 +120,7 @@ def _default(request: Request, text: str | None) -> Output:
     if isinstance(request, Classify):
         return Probabilities(labels=request.labels, values=tuple(byte / 255 for byte in noise[: len(request.labels)]))
     if isinstance(request, Embed):
-        return Vector(data=b"".join(byte.to_bytes(2, "little") + b"\x80\x3f" for byte in noise[:4]))
+        return Vector(data=struct.pack("<8f", *((byte - 127.5) / 127.5 for byte in noise[:8])))
     if isinstance(request, Ground):
         return HeatMap(rows=2, columns=2, grid=tuple(byte / 255 for byte in noise[:4]), box=(0.0, 0.0, 8.0, 8.0))
     return Picture(data=_picture(noise[0]), width=8, height=8)

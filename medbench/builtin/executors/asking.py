@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
@@ -51,9 +52,16 @@ class Conversation:
         self._broken: list[str] = []
 
     def facts(self) -> dict[str, Any]:
-        """Return the facts that the model states after loading, as plain data."""
+        """Return the facts that the model states after loading, as plain data.
+
+        Raises:
+            PluginError: one of them is no plain data.
+        """
         facts = self.model.facts() if hasattr(self.model, "facts") else {}
-        plain: dict[str, Any] = msgspec.to_builtins(dict(facts))
+        try:
+            plain: dict[str, Any] = msgspec.to_builtins(dict(facts), enc_hook=_plain)
+        except TypeError as error:
+            raise PluginError(f"{self.name}: its facts are not plain data: {error}") from None
         return plain
 
     def ask(self, window: Sequence[Asked]) -> Iterator[Answer]:
@@ -147,6 +155,15 @@ def failure(error: Exception) -> Failed:
     kind: Literal["transient", "model"] = "transient" if isinstance(error, TransientError) else "model"
     message = " ".join(str(error).split())
     return Failed(kind=kind, error=f"{type(error).__name__}: {message}" if message else type(error).__name__)
+
+
+def _plain(value: Any) -> Any:
+    """Return as plain data what is nearly so: a library's own kind of text (versions), a number of one element, a path."""
+    if isinstance(value, (str, os.PathLike)):
+        return str(value)
+    if getattr(value, "shape", None) == () and hasattr(value, "item"):
+        return value.item()
+    raise TypeError(f"{type(value).__name__} {value!r:.60}")
 
 
 def _by_type(window: Sequence[Asked]) -> list[list[Asked]]:

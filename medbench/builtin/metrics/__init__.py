@@ -66,6 +66,18 @@ CARDS = (
         scores=_labelwise("Brier score", lower=True),
     ),
     MetricCard(
+        name="confusion",
+        load="medbench.builtin.metrics.confusion:Confusion",
+        title="which class is taken for which: recall and precision of each, the table as a picture",
+        takes=("probabilities",),
+        source="scikit-learn's confusion_matrix, recall_score and precision_score",
+        scores={
+            "recall": _mean("recall, mean of classes", primary=False),
+            "recall:*": ScoreFacts(label="recall *"),
+            "precision:*": ScoreFacts(label="precision *"),
+        },
+    ),
+    MetricCard(
         name="ece",
         load="medbench.builtin.metrics.classification_calibration:Ece",
         title="expected calibration error under both definitions, with the error that chance alone would show",

@@ -92,7 +92,7 @@ def unit(matrix: Array) -> Array:
     largest = np.abs(matrix).max(axis=1, keepdims=True, initial=0.0).astype(np.float64)
     scaled = np.divide(matrix, largest, out=np.zeros(matrix.shape), where=largest > 0)
     length = np.sqrt((scaled * scaled).sum(axis=1, keepdims=True))
-    return np.divide(scaled, length, out=scaled, where=length > 0).astype(np.float32)
+    return np.asarray(np.divide(scaled, length, out=scaled, where=length > 0), dtype=np.float32)
 
 
 class Temperature(NamedTuple):

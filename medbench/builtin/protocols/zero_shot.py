@@ -52,8 +52,6 @@ class ZeroShotParams(MultilabelParams):
             raise ValueError("mean_of is unit or raw")
         if self.logit_scale < 0:
             raise ValueError("logit_scale is 0 or more")
-        if self.ensemble and not self.prompts:
-            raise ValueError("ensemble without prompts: name the single prompts of the classes as well")
         empty = next(
             (label for given in (self.prompts, self.ensemble, self.present, self.absent) for label in given if not given[label]), None
         )
@@ -121,6 +119,8 @@ def _said(labels: Sequence[str], params: ZeroShotParams, how: Ensemble) -> dict[
     )
     if strange is not None:
         raise UsageError(f"a prompt is stated for {strange}, which is no label of this task", hint=suggestion(strange, labels))
+    if params.ensemble and not params.prompts:
+        raise UsageError("parameter ensemble is stated without prompts", hint="[params.prompts] names the single prompt of each class")
     classes = params.ensemble if params.ensemble and how != "single" else params.prompts
     if not params.prompts:
         said = {label: finding_prompts(label, params.present, params.absent) for label in labels}

@@ -89,6 +89,11 @@ class LlavaSpeaker:
             embedded = embedded.masked_scatter((tokens == self.image_id).unsqueeze(-1), everything)
         return {"inputs_embeds": embedded, "attention_mask": mask}
 
+    def facts(self) -> dict[str, Any]:
+        """Return what is worth recording of how requests are put."""
+        tower = type(self.model.model.vision_tower).__name__
+        return {"prompt": self.template, "image_tokens": self.n_image_tokens, "vision_tower": tower, **self.pixels.facts()}
+
     def _is_of_one_build(self) -> None:
         known = self.tokenizer.convert_tokens_to_ids(IMAGE)
         if known != self.image_id:

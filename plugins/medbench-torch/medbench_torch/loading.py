@@ -32,6 +32,7 @@ from medbench_torch.weights import (
 M = TypeVar("M", bound=nn.Module)
 
 LIBRARIES = ("torch", "transformers", "peft", "accelerate", "tokenizers", "safetensors", "pillow", "numpy")
+_CONVERT = "python -m medbench_torch.convert llava FOLDER OUT makes a folder that transformers loads"
 _STALE = re.compile(r"rotary_emb\.inv_freq$|(^|\.)position_ids$")
 """Buffers that older versions saved and newer ones compute."""
 
@@ -147,6 +148,8 @@ def _is_a_model_of(cls: Any, folder: Path) -> None:
     kind = config.get("model_type")
     if not kind:
         raise WeightsError(f"{folder / 'config.json'}: no model_type in it", hint="is it a folder of transformers?")
+    if "mm_vision_tower" in config and "text_config" not in config:
+        raise WeightsError(f"{folder}: an original LLaVA checkpoint (model_type {kind} with mm_vision_tower)", hint=_CONVERT)
     known = transformers.CONFIG_MAPPING.keys()
     if kind not in known:
         raise WeightsError(
@@ -162,7 +165,7 @@ def _is_a_model_of(cls: Any, folder: Path) -> None:
 def _advice(config: Mapping[str, Any]) -> str:
     kind = config["model_type"]
     if kind in {"llava_mistral", "llava_llama"}:
-        return "an original LLaVA checkpoint: python -m medbench_torch.convert llava FOLDER OUT makes a folder of transformers"
+        return _CONVERT
     if "auto_map" in config:
         return "the folder brings code of its own, which is never run"
     close = nearest(kind, transformers.CONFIG_MAPPING.keys())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from medbench.builtin.executors.local import LocalExecutor, build
@@ -78,3 +79,24 @@ def test_fitting_leaves_weights_and_gives_facts(tmp_path):
     assert (tmp_path / "w.txt").read_text() == "3 1 7"
     with pytest.raises(UsageError, match="refused"):
         LocalExecutor().fit(card, {"fail": True}, [], [], tmp_path, 0)
+
+
+class Stating(FakeModel):
+    """A model that states given facts."""
+
+    def __init__(self, **facts):
+        super().__init__(facts=facts)
+
+
+class Version(str):
+    __slots__ = ()
+
+
+def test_facts_that_are_nearly_plain_are_made_plain(tmp_path):
+    (loaded,) = LocalExecutor(Stating(version=Version("2.0"), scale=np.float32(0.5), where=tmp_path)).map(ECHO, {}, [], 1)
+    assert loaded.facts == {"version": "2.0", "scale": 0.5, "where": str(tmp_path)}
+
+
+def test_facts_that_are_no_data_are_the_plugins_fault():
+    with pytest.raises(PluginError, match="facts are not plain data: object"):
+        list(LocalExecutor(Stating(thing=object())).map(ECHO, {}, [], 1))

@@ -8,6 +8,17 @@
   const signs = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };
   const escaped = (text) => String(text).replace(/[&<>"']/g, (sign) => signs[sign]);
 
+  const scheme = matchMedia("(prefers-color-scheme: dark)");
+  const shade = () => document.documentElement.classList.toggle("dark", scheme.matches);
+  scheme.addEventListener("change", shade);
+  shade();
+
+  // wide tables are scrolled by themselves, by keyboard too
+  const reachable = (name, label) => {
+    const box = document.querySelector(`#${name}_wrapper .dt-layout-table`);
+    for (const [key, value] of [["tabindex", "0"], ["role", "region"], ["aria-label", label]]) box.setAttribute(key, value);
+  };
+
   // --- cells ---------------------------------------------------------------------------------------------------------
   // a cell is [value, text, interval, low, high, scored, note]; null: not computed
 
@@ -57,6 +68,7 @@
       title: escaped(column.lower ? `${column.heading} ↓` : column.heading),
       data: (row) => row.cells[index],
       render: render(column),
+      className: "score",
       orderSequence: column.lower ? ["asc", "desc"] : ["desc", "asc"],
     })),
     { title: "scored", data: "scored", className: "number", orderable: false, render: (text, type) => type === "display" ? escaped(text) : text },
@@ -91,6 +103,7 @@
     createdRow: (line, row) => { if (!row.id) line.classList.add("reported"); },
     rowGroup: { enable: false, dataSrc: "model", startRender: (rows, group) => document.createTextNode(`${group} (${rows.count()})`) },
   });
+  reachable("board", "Systems and scores");
   window.medbenchTimes = { table: performance.now() - start };
 
   table.on("search.dt", () => { state.set("q", table.search()); save(); });
@@ -141,7 +154,7 @@
       columns: [
         { title: "model", visible: false, render: text }, { title: "task", render: text }, { title: "system", render: text },
         { title: "score", render: text },
-        { title: "value", render: (cell, type, row) => render(row[5])(cell, type) },
+        { title: "value", className: "score", render: (cell, type, row) => render(row[5])(cell, type) },
         { title: "scored", data: (row) => row[4][5], render: text },
         { title: "convention", data: (row) => row[5].convention, render: text },
       ],
@@ -151,6 +164,7 @@
       language: { search: "filter", info: "_START_ to _END_ of _TOTAL_ scores", lengthMenu: "_MENU_ a page" },
       layout: { topStart: "pageLength", topEnd: "search" },
     });
+    reachable("lines", "All scores");
   };
   byId("long").addEventListener("toggle", makeLines);
   byId("long-group").addEventListener("change", () => {

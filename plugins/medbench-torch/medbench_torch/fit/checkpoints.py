@@ -19,7 +19,7 @@ from medbench.types import Struct
 
 PROGRESS = "progress.json"
 RESULT = "result"
-FACTS = "fit.json"
+FACTS = "training.json"
 _ELSEWHERE = "choose another folder with --out"
 
 

@@ -12,12 +12,10 @@ from peft import LoraConfig
 from safetensors.torch import save_file
 from torch import nn
 from transformers import (
-    CLIPImageProcessorPil,
     CLIPVisionConfig,
     Dinov2Config,
     LlavaConfig,
     LlavaForConditionalGeneration,
-    LlavaProcessor,
     PreTrainedConfig,
     PreTrainedTokenizerFast,
 )
@@ -25,22 +23,13 @@ from transformers import (
 from medbench.errors import UsageError
 from medbench_torch import dialects
 from medbench_torch.loading import quiet
+from medbench_torch.processing import llava_processor
 from medbench_torch.tiny.causal import save, seeded, text_config, tokenizer_from
 
 LINEARS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 """Every linear module of a language model's layers: what LLaVA's training wraps."""
 
 LANGUAGE_MODEL = "model.language_model"
-
-CHAT = (
-    "{% for m in messages %}{% if m['role'] == 'user' %}USER: {% for c in m['content'] %}"
-    "{% if c['type'] == 'image' %}<image>\n{% else %}{{ c['text'] }}{% endif %}{% endfor %} "
-    "{% else %}ASSISTANT: {{ m['content'][0]['text'] }}</s>{% endif %}{% endfor %}"
-    "{% if add_generation_prompt %}ASSISTANT:{% endif %}"
-)
-"""The chat template of published conversions of LLaVA 1.5, without a system sentence."""
-
-_CLIP_MEAN, _CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 
 
 def build_llava(
@@ -88,25 +77,7 @@ def build_llava(
         eos_token_id=tokens.eos_token_id,
         pad_token_id=tokens.pad_token_id,
     )
-    return save(folder, seeded(lambda: LlavaForConditionalGeneration(config), seed), processor(tokens, image_size, patch_size))
-
-
-def processor(tokenizer: PreTrainedTokenizerFast, image_size: int, patch_size: int) -> LlavaProcessor:
-    """Return the processor of a tower with a class token: shortest edge, centre crop, as published conversions have it."""
-    images = CLIPImageProcessorPil(
-        size={"shortest_edge": image_size},
-        crop_size={"height": image_size, "width": image_size},
-        image_mean=list(_CLIP_MEAN),
-        image_std=list(_CLIP_STD),
-    )
-    return LlavaProcessor(
-        image_processor=images,
-        tokenizer=tokenizer,
-        patch_size=patch_size,
-        vision_feature_select_strategy="default",
-        num_additional_image_tokens=1,
-        chat_template=CHAT,
-    )
+    return save(folder, seeded(lambda: LlavaForConditionalGeneration(config), seed), llava_processor(tokens, config.vision_config))
 
 
 def _tower(kind: str, image_size: int, patch_size: int, sizes: dict[str, Any]) -> PreTrainedConfig:

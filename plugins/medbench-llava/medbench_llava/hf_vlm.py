@@ -1,0 +1,44 @@
+"""Any image-text-to-text model of transformers, by the family it belongs to or by its own processor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from medbench_torch.devices import Placement
+
+from medbench.errors import UsageError
+from medbench_llava.base import Sources, VisionLanguageModel
+from medbench_llava.families import GemmaSpeaker, GeneralSpeaker, QwenSpeaker
+
+FAMILIES: dict[str, Any] = {"gemma3": GemmaSpeaker, "qwen2_vl": QwenSpeaker, "qwen2_5_vl": QwenSpeaker}
+"""`model_type` -> who speaks for it; all others go by their own processor."""
+
+
+class HfVlm(VisionLanguageModel):
+    """A model of transformers for images and text. For the options see `VisionLanguageModel`."""
+
+    NAME: ClassVar[str] = "hf-vlm"
+    REFUSED: ClassVar[Mapping[str, str]] = {
+        "vision_tower": "its weights bring their own",
+        "aspect": "its own processor says how pictures are resized",
+    }
+
+    def sources(self) -> Sources:
+        """Return where weights and adapter lie.
+
+        Raises:
+            UsageError: no weights are named.
+            WeightsError: one of them is not there.
+        """
+        if not self.weights:
+            raise UsageError("hf-vlm needs weights", hint="--model-option weights=FOLDER, or a hub id such as google/medgemma-4b-it")
+        return super().sources()
+
+    def assemble(self, sources: Sources, placement: Placement) -> tuple[Any, dict[str, Any] | None]:
+        """Return the model of these sources, ready to speak, and what is to be told of its adapter."""
+        from transformers import AutoModelForImageTextToText  # noqa: PLC0415 - takes seconds
+
+        model, tokenizer, adapted = self.load(AutoModelForImageTextToText, sources, placement)
+        speaker = FAMILIES.get(model.config.model_type, GeneralSpeaker)
+        return speaker(model, tokenizer, sources.weights, self.prompt), adapted

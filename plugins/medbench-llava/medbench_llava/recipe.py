@@ -1,0 +1,113 @@
+"""How a LLaVA is fine-tuned: the options of a fit, the published recipe behind them, and the stages they make."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from medbench.errors import UsageError
+from medbench.types import Struct
+
+PUBLISHED = {
+    "lora": {"lr": 2e-4, "projector_lr": 2e-5, "epochs": 1.0, "accumulate": 1, "warmup": 0.03, "batch": 16},
+    "full": {"lr": 2e-5, "projector_lr": 2e-5, "epochs": 1.0, "accumulate": 1, "warmup": 0.03, "batch": 16},
+}
+"""LLaVA-1.5's finetune_lora.sh and finetune.sh: cosine, no weight decay; the language model (or LoRA on it) and the projector."""
+
+TINY = {"lr": 2e-3, "projector_lr": 1e-3, "steps": 300, "warmup": 20.0, "batch": 32, "r": 16, "alpha": 32.0, "augment": True}
+"""Of the small model of `preset=tiny`, whose base is made here too."""
+
+
+class Recipe(Struct):
+    """The options of a fit as a user gives them; None: as published, or as the preset has it."""
+
+    train: str = "lora"
+    """`lora`, `full` (language model and projector), or parts of parameter names, joined by commas."""
+    r: int | None = None
+    alpha: float | None = None
+    dropout: float = 0.05
+    projector: bool = True
+    """Train the projector as a whole beside LoRA."""
+    lr: float | None = None
+    projector_lr: float | None = None
+    epochs: float | None = None
+    steps: int | None = None
+    minutes: float | None = None
+    accumulate: int | None = None
+    warmup: float | None = None
+    weight_decay: float = 0.0
+    checkpointing: bool | None = None
+    max_length: int = 2048
+    """Tokens of prompt and answer together; an answer beyond is cut."""
+    augment: bool | None = None
+    """Shift, contrast and noise on the pictures."""
+    evaluate_every: int = 0
+    patience: int = 0
+    save_every: int = 200
+    base_steps: int = 400
+    """Steps of the base stage of a preset."""
+    base_lr: float = 1e-3
+    tasks: str = ""
+    """Weights of several tasks: `vqa-rad=3,slake=1`; empty: all examples in one pool."""
+
+    @property
+    def given(self) -> list[str]:
+        """Return the options that are not at their default."""
+        return [name for name in self.__struct_fields__ if getattr(self, name) != getattr(Recipe(), name)]
+
+    def setting(self, name: str, *, tiny: bool) -> Any:
+        """Return what an option is: as given, as the preset has it, as published."""
+        if name in self.__struct_fields__ and (said := getattr(self, name)) is not None:
+            return said
+        if tiny and name in TINY:
+            return TINY[name]
+        return PUBLISHED["lora" if self.train == "lora" else "full"].get(name)
+
+    def check(self) -> None:
+        """Raise for what contradicts itself.
+
+        Raises:
+            UsageError: naming the option.
+        """
+        for name in ("r", "alpha", "lr", "epochs", "steps", "minutes", "accumulate", "max_length", "base_steps", "base_lr"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise UsageError(f"{name}={value}: must be above 0", hint=f"leave {name} out for its default")
+        if not 0 <= self.dropout < 1:
+            raise UsageError(f"dropout={self.dropout:g}: a share, 0 to below 1")
+        if len(said := [name for name in ("epochs", "steps", "minutes") if getattr(self, name) is not None]) > 1:
+            raise UsageError(f"{' and '.join(said)}: one of them says how long", hint="give steps, epochs or minutes")
+        if self.train != "lora" and (self.r is not None or self.alpha is not None):
+            raise UsageError(f"r and alpha are LoRA's, and train={self.train}", hint="train=lora, or leave them out")
+        self.weights_of_tasks()
+
+    def weights_of_tasks(self) -> dict[str, float]:
+        """Return task -> weight.
+
+        Raises:
+            UsageError: it is not of the form name=number.
+        """
+        found = {}
+        for part in filter(None, self.tasks.split(",")):
+            name, sign, number = part.partition("=")
+            try:
+                found[name.strip()] = float(number)
+            except ValueError:
+                sign = ""
+            if not sign:
+                raise UsageError(f"tasks={self.tasks}: not of the form name=weight", hint="tasks=vqa-rad=3,slake=1")
+        return found
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any]) -> Recipe:
+        """Return the recipe of some options, those that are None left at their default.
+
+        Raises:
+            UsageError: a value is of another kind.
+        """
+        try:
+            return msgspec.convert({name: value for name, value in given.items() if value is not None}, cls, strict=False)
+        except msgspec.ValidationError as error:
+            raise UsageError(f"fit: {error}") from None
