@@ -128,6 +128,19 @@ def _bill(model: ModelPlan, store: Store, keys: Iterable[str]) -> Bill | None:
     return bill((store.get(key) for key in keys if key in store), price)
 
 
+def prospect(model: ModelPlan, identity: str, requests: Iterable[Request], folder: Path, *, retry_failed: bool = False) -> tuple[int, int]:
+    """Return how many different requests a run would put to a model, and how many of them have no output yet; nothing is asked.
+
+    Raises:
+        UsageError: the model takes none of the requests.
+    """
+    wanted, _ = _told_apart(model, identity, requests)
+    if not folder.is_dir():
+        return len(wanted), len(wanted)
+    with Store(folder) as store:
+        return len(wanted), len(store.missing(wanted, retry_failed=retry_failed))
+
+
 def _told_apart(model: ModelPlan, identity: str, requests: Iterable[Request]) -> tuple[dict[str, Request], dict[str, Failed]]:
     """Return by key what can be asked, and what fails by what is known already: a broken image, inputs the model does not take.
 

@@ -92,7 +92,7 @@ def finish(
         ask=_judge(plan.judge, plan, executor, record, bills) if plan.judge else None,
         judge=identity_of(plan.judge) if plan.judge else "",
         train_references=train_references(plan) if plan.root else None,
-        reals=_reals(plan, samples),
+        reals=real_pictures(plan, samples),
     ):
         if isinstance(event, Scored):
             scored = event
@@ -179,7 +179,7 @@ def train_references(plan: Plan) -> Callable[[], list[str]]:
     return read
 
 
-def _reals(plan: Plan, samples: Sequence[Sample]) -> Callable[[], Reals]:
+def real_pictures(plan: Plan, samples: Sequence[Sample]) -> Callable[[], Reals]:
     """Return what gives the real pictures of the task's reference set, and those of train where the data is at hand."""
     wanted, role = plan.task.reference_set.split, plan.task.reference_set.role
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -157,6 +158,8 @@ def fit(options: FitOptions, registry: Registry, *, fresh: bool = False, on_even
     validation = Examples({source.plan.task.name: _examples(source.plan, source.validation.samples) for source in sources})
     if not examples:
         raise DataError(f"{', '.join(facts)}: no train sample has anything to learn from", hint="medbench show task NAME")
+    if fresh and is_main():
+        _forget(out, fitted=there is not None)
     private_folder(out)
     made = build(model.card, model.options).fit(examples, validation, out, options.seed, partial(_tell, tell))
     done = msgspec.structs.replace(stated, facts=msgspec.to_builtins(dict(made or {})))
@@ -165,6 +168,15 @@ def fit(options: FitOptions, registry: Registry, *, fresh: bool = False, on_even
             write_whole(out / "DATA-USE.txt", DATA_USE.format(access=done.access).encode())
         write_whole(out / FACTS, to_json(done))
     return done
+
+
+def _forget(out: Path, *, fitted: bool) -> None:
+    """Remove what an earlier fit left, and what an interrupted one keeps beside it."""
+    partial_state = out.with_name(f"{out.name}.partial")
+    if fitted:
+        shutil.rmtree(out, ignore_errors=True)
+    if (partial_state / "progress.json").is_file():
+        shutil.rmtree(partial_state, ignore_errors=True)
 
 
 def is_main() -> bool:

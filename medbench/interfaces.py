@@ -167,7 +167,8 @@ Asking = Generator[tuple[str, list[Request]], list[Output], Rows]
 class Metric(Protocol):
     """`measure` is costly, done once and kept; `reduce` is cheap, pure, and vectorised over resamples.
 
-    Built from `convention` (family -> name) and its own keyword options.
+    Built from `convention` (family -> name) and its own keyword options. An attribute `identity` (text) may say what else
+    changes its rows: the digest of a weights file that it found.
     """
 
     def measure(self, pairs: Sequence[Pair]) -> Rows | Asking:
@@ -213,10 +214,7 @@ SetRows = Mapping[str, Any]
 
 
 class SetMetric(Protocol):
-    """A metric of sets, whose card says `weighted = False`: FID and kin. Its intervals come from sub-samples of both sets.
-
-    `FRACTION` (0 to 1, default 0.5) may state how large a part of each set a sub-sample takes.
-    """
+    """A metric of sets, whose card says `weighted = False`: FID and kin. Its intervals come from sub-samples of both sets."""
 
     def measure(self, pairs: Sequence[Pair], reals: Reals) -> SetRows | Generator[tuple[str, list[Request]], list[Output], SetRows]:
         """Return features of both sets; kept with the run, so that reducing needs no picture."""
@@ -224,6 +222,10 @@ class SetMetric(Protocol):
 
     def reduce_sets(self, rows: SetRows, drawn: Any, real: Any) -> Mapping[str, float]:
         """Return score name -> value (NaN: undefined) of the rows at these two arrays of indices."""
+        ...
+
+    def fraction(self, rows: SetRows) -> float:
+        """Return how large a part of each set (0 to 1, both excluded) a sub-sample takes. Optional; 0.5."""
         ...
 
     def notes(self, rows: SetRows, drawn: Any, real: Any) -> Mapping[str, str]:

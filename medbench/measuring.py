@@ -196,6 +196,7 @@ class Measuring:
         learnt = digest_of([learnt, compared]) if compared else learnt
         facts = [self._salt, learnt, judge, plan.card.name, plan.card.load, plan.card.version, plan.convention, plan.options, condition]
         facts += [named] if named else []
+        facts += [metric.identity] if getattr(metric, "identity", "") else []
         path = self._folder / f"{plan.slug}-{digest_of(facts)[:12]}"
         pairs = [Pair(s, Text(text="") if isinstance(v, Failed) else v) for s, v in zip(samples, values, strict=True)]
         signed = {"judge": judge, "metric": plan.card.name, "convention": plan.convention, "options": plan.options} if judge else {}

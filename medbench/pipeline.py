@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from medbench.answering import Answered, ask, identity_of
+from medbench.answering import Answered, ask, identity_of, prospect
 from medbench.conditions import under_condition
 from medbench.errors import UsageError
 from medbench.events import Event, Note, Planned, Progress, ShardDone
@@ -24,7 +24,19 @@ from medbench.registry import Registry, load
 from medbench.roots import access_of, ensure_twin, is_synthetic, twin_folder
 from medbench.runs import RunFolder, run_path
 from medbench.store import Outputs, Store
-from medbench.types import Prediction, Sample
+from medbench.types import Prediction, Sample, Struct
+
+
+class Prospect(Struct):
+    """What a run would be, before it is carried out."""
+
+    folder: Path
+    total: int
+    """Different requests to the model."""
+    missing: int
+    """Those without an output yet."""
+    done: bool
+    """Whether nothing is missing, and the record is there."""
 
 
 class Pipeline:
@@ -77,6 +89,19 @@ class Pipeline:
                 lock.wait()
             with folder.discreet(access):
                 yield from self._carry_out(folder, indexed, train, identity, fingerprint, remarks)
+
+    def prospect(self) -> Prospect:
+        """Return where the run would lie and what is missing of it: no model is loaded, nothing is asked."""
+        indexed, _ = self._index()
+        train = self._read_train() if self._plan.needs_train else None
+        identity = identity_of(self._model, self._fit_digest(train) if self._plan.fits_model else "")
+        path = run_path(self._runs, self._plan.task.name, self._model.name, self._fingerprint(indexed, identity, train))
+        learnt_from = train.samples if train and "train" in self._plan.protocol.splits else ()
+        views = [[*learnt_from, *under_condition(indexed.samples, name, self._plan.seed)] for name in self._plan.images]
+        requests = (request for samples in views for request in self._protocol.requests(samples, self._params))
+        retry = self._plan.retry_failed
+        total, missing = prospect(self._model, identity, requests, self._runs / "outputs" / identity, retry_failed=retry)
+        return Prospect(folder=path, total=total, missing=missing, done=not missing and RunFolder(path).record.is_file())
 
     # --- steps 3 to 9 -------------------------------------------------------------------------------------------------
 

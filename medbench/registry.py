@@ -28,6 +28,7 @@ KNOWN_PLUGINS = {
         "sentence-bleu",
         "token-f1",
     ),
+    "medbench-openai": ("openai",),
 }
 """What well-known plugins offer, so that a missing one can be named. Only plugins that exist stand here."""
 

@@ -89,7 +89,7 @@ def score(
         measured += made
         yield Progress(stage="score", done=number, total=len(metrics))
     names = sorted({sample.group for sample in samples})
-    whole = [_target(one, one.answered, np.arange(len(one.samples)), {}, names, seed) for one in measured]
+    whole = [target_of(one, one.answered, np.arange(len(one.samples)), {}, names, seed) for one in measured]
     parts = [(column, subgroups) for one in measured for column in by if (subgroups := _subgroups(one, column, names, seed))]
     paired = _paired([one for one in measured if one.plan.card.weighted], names)
     crossed = [(column, sides) for pair in paired for column in by if (sides := _crossed(pair, column, names))]
@@ -141,7 +141,7 @@ def _absent_columns(samples: Sequence[Sample], by: Sequence[str]) -> Iterator[No
             yield Note(text=f"no sample has a column {column}, so nothing is scored by it ({suggestion(column, known)})")
 
 
-def _target(one: Measured, answered: Array, rows: Array, subgroup: dict[str, str], names: Sequence[str], seed: int) -> Target:
+def target_of(one: Measured, answered: Array, rows: Array, subgroup: dict[str, str], names: Sequence[str], seed: int) -> Target:
     """Return what is reduced together: rows under weights, or two sets by sub-samples."""
     if one.plan.card.weighted:
         return Target(one, answered, rows, subgroup, names)
@@ -151,7 +151,7 @@ def _target(one: Measured, answered: Array, rows: Array, subgroup: dict[str, str
 def _subgroups(one: Measured, column: str, names: Sequence[str], seed: int) -> list[Target]:
     """Return what is reduced for each value of a column; samples without a value are in none of them."""
     chosen = _by_value(one, column, np.arange(len(one.samples)))
-    return [_target(one, rows[~one.failed[rows]], rows, {column: value}, names, seed) for value, rows in chosen.items()]
+    return [target_of(one, rows[~one.failed[rows]], rows, {column: value}, names, seed) for value, rows in chosen.items()]
 
 
 def _by_value(one: Measured, column: str, rows: Array) -> dict[str, Array]:

@@ -80,7 +80,7 @@ class SetTarget(Target):
 
         Sub-samples of a part f of both sets, without replacement, vary (1 - f) / f times as much as the whole does.
         """
-        fraction = float(getattr(self.one.metric, "FRACTION", 0.5))
+        fraction = float(self.one.metric.fraction(self.one.rows)) if hasattr(self.one.metric, "fraction") else 0.5
         sizes = [int(fraction * len(side)) for side in (self.rows, self.real)]
         if not self.point or min(sizes) < FEWEST / 2:
             return {}, ""

@@ -142,7 +142,7 @@ class Text(Struct, tag="text", omit_defaults=True):
     text: str
     finish_reason: Literal["stop", "length", "filter", ""] = ""
     usage: dict[str, int] = {}
-    """Tokens in and out, where the model counts them."""
+    """What it took, where the model counts it: `input_tokens`, `output_tokens`; of an endpoint also `latency_ms`, `retries`."""
     option_logprobs: dict[str, float] = {}
     """Log-probability of each option as a whole string."""
     covered: float = 0.0

@@ -75,7 +75,13 @@ def test_a_fit_on_something_else_is_not_overwritten_unless_told(fit, tmp_path):
     first = fit()
     with pytest.raises(UsageError, match=f"holds fake-learner fitted on something else \\({first.fingerprint}\\)"):
         fit(seed=1)
+    interrupted = tmp_path / "fitted.partial"
+    interrupted.mkdir()
+    (interrupted / "progress.json").write_text("{}")
+    (tmp_path / "fitted" / "old.bin").write_text("")
     assert fit(seed=1, fresh=True).fingerprint != first.fingerprint
+    assert not interrupted.exists(), "fitting anew does not go on where an interrupted fit was"
+    assert not (tmp_path / "fitted" / "old.bin").exists()
 
 
 def test_a_folder_with_something_else_in_it_is_left_alone(fit, tmp_path):

@@ -90,6 +90,23 @@ def test_a_class_that_takes_anything_gets_it_as_text():
     assert not accepts(Built, "self")
 
 
+class Narrower(Built):
+    def __init__(self, *, depth: int = 1, **options):
+        super().__init__(**options)
+
+
+class Narrowest(Narrower):
+    """Takes what its base takes."""
+
+
+@pytest.mark.parametrize("made", [Narrower, Narrowest])
+def test_what_a_class_passes_on_is_what_its_base_takes(made):
+    assert convert(made, depth="3", size="2") == ({"depth": 3, "size": 2}, [])
+    assert convert(made, siez="2")[1] == [Problem("m has no option siez", "did you mean size?")]
+    assert accepts(made, "size")
+    assert not accepts(made, "other")
+
+
 class Params(Struct):
     """Parameters of a protocol."""
 

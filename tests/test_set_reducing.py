@@ -103,7 +103,7 @@ def test_the_interval_is_as_wide_as_theory_says_of_two_means(scored):
 
 def test_the_spread_of_small_parts_is_rescaled_to_the_whole(scored, monkeypatch):
     half = by_name(scored(predictions()))["gap"]
-    monkeypatch.setattr(Gap, "FRACTION", 0.2, raising=False)
+    monkeypatch.setattr(Gap, "fraction", lambda self, rows: 0.2, raising=False)
     fifth = by_name(scored(predictions()))["gap"]
     assert "24 drawn and 16 real" in fifth.method
     assert fifth.high - fifth.low == pytest.approx(half.high - half.low, rel=0.4)
@@ -167,6 +167,12 @@ def test_rows_are_kept_and_not_measured_again(scored, monkeypatch):
     again = scored(predictions())
     assert again.scores == first.scores
     assert (first.measured, again.measured) == (1, 0)
+
+
+def test_another_network_on_the_machine_is_measured_anew(scored, monkeypatch):
+    scored(predictions(), salt="s")
+    monkeypatch.setattr(Gap, "identity", "another", raising=False)
+    assert scored(predictions(), salt="s").measured == 1
 
 
 def test_other_real_pictures_are_measured_anew(scored):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from medbench.agreement.study import Study
-from medbench.agreement.views import cell, head, lines
+from medbench.agreement.views import RHO, cell, head, lines
 from medbench.agreement.voices import Panel, Voice, mean_of
 from medbench.drawing import KINDS, can_draw
 from medbench.drawing.style import COLOURS, INK, PAPER, grid, settings
@@ -47,7 +47,8 @@ def draw_study(panel: Panel, study: Study, kind: str = ".svg") -> bytes:
         table = list(lines(study))
         height = SIDE * rows + 0.5, 0.24 * (len(table) + 2)
         made = Canvas(figsize=(SIDE * COLUMNS + 1.4, sum(height) + 0.4), layout="constrained")
-        above, below = made.subfigures(2, 1, height_ratios=height)
+        parts: Any = made.subfigures(2, 1, height_ratios=height)
+        above, below = parts
         above.suptitle("Agreement with people", x=0.01, ha="left", fontsize=12, fontweight="bold")
         axes = np.asarray(above.subplots(rows, COLUMNS, squeeze=False)).ravel()
         for place, axis in enumerate(axes):
@@ -72,7 +73,6 @@ def _drawable(voice: Voice) -> bool:
 
 def _scatter(axis: Any, voice: Voice, panel: Panel, study: Study) -> None:
     """Draw one voice against the mean of the (other) people, with a small fixed jitter so that equal grades are seen."""
-
     others = [rater.values for rater in panel.raters if rater is not voice]
     people = mean_of(others)
     known = ~(np.isnan(people) | np.isnan(voice.values))
@@ -93,7 +93,7 @@ def _scatter(axis: Any, voice: Voice, panel: Panel, study: Study) -> None:
     axis.set_xticks(panel.scale.grades if len(panel.scale.grades) <= 7 else [low, high])
     grid(axis)
     rank = next(one.statistics.get("spearman") for one in study.agreements if one.voice == voice.name)
-    axis.set_title(f"{_short(voice.name)}\nρ {cell(rank)}", fontsize=8, loc="left")
+    axis.set_title(f"{_short(voice.name)}\n{RHO} {cell(rank)}", fontsize=8, loc="left")
     axis.set_xlabel("other raters, mean" if voice.kind == "rater" else "people, mean", fontsize=8)
     axis.tick_params(labelsize=7)
 
@@ -117,7 +117,7 @@ def _tabulate(canvas: Any, rows: list[list[str]]) -> None:
             one.get_text().set_ha("left")
 
 
-def _short(name: str, width: int = 34) -> str:
+def _short(name: str, width: int = 40) -> str:
     return name if len(name) <= width else f"{name[: width - 1]}…"
 
 

@@ -7,7 +7,14 @@ from collections.abc import Iterator, Sequence
 from medbench.agreement.study import GRADES, RANKS, Estimate, Study
 from medbench.report.cells import UNDEFINED
 
-NAMES = {"spearman": "Spearman ρ", "kendall": "Kendall τ-b", "kappa": "weighted κ", "alpha": "Krippendorff α", "icc": "ICC(2,1)"}
+RHO, TAU, KAPPA, ALPHA = "\u03c1", "\u03c4", "\u03ba", "\u03b1"
+NAMES = {
+    "spearman": f"Spearman {RHO}",
+    "kendall": f"Kendall {TAU}-b",
+    "kappa": f"weighted {KAPPA}",
+    "alpha": f"Krippendorff {ALPHA}",
+    "icc": "ICC(2,1)",
+}
 STATISTICS = (*RANKS, *GRADES)
 CEILING = "people among themselves"
 
@@ -60,7 +67,7 @@ def foot(study: Study) -> Iterator[str]:
     yield f"{study.n_units:,} rated answers of {study.n_groups:,} groups · {raters} · scale {study.scale}"
     yield "each figure is the mean over the raters that share answers with the voice; people against people is the ceiling"
     if study.people_alpha:
-        yield f"Krippendorff α (ordinal) of all raters together: {cell(study.people_alpha)}"
+        yield f"{NAMES['alpha']} (ordinal) of all raters together: {cell(study.people_alpha)}"
     if any(one.lower_is_better for one in study.agreements):
         yield "↓ lower is better; turned round here, so that agreement is positive"
     yield f"intervals: 95 %, {study.method}"

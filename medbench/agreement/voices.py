@@ -105,23 +105,25 @@ class Panel:
 
     def _others(self) -> Iterator[Voice]:
         """Yield the metrics and judges of all runs, each lined up over the runs that have it."""
-        made: dict[tuple[str, str], Voice] = {}
+        made: dict[tuple[str, str, str], Voice] = {}
         for run, kept in self.runs.items():
             for one in kept.measured:
                 if one.condition.get("images", "true") != "true":
                     continue
                 for name, values in own_values(one).items():
                     self._add(made, run, one, name, values)
-        several = [card for card, _ in {(key[0].partition("/")[0], key[1]) for key in made}]
-        for (column, named), voice in made.items():
-            alone = voice.kind == "metric" and several.count(column.partition("/")[0]) == 1
-            voice.name = column if alone or not named else f"{column} ({named})"
+        for (column, named, judge), voice in made.items():
+            siblings = [key for key in made if key[0] == column]
+            by = f" by {_short(judge, [key[2] for key in siblings])}" if judge else ""
+            voice.name = f"{column}{by}{f' ({named})' if len({key[1] for key in siblings}) > 1 else ''}"
             yield voice
 
-    def _add(self, made: dict[tuple[str, str], Voice], run: str, one: Measured, name: str, values: Array) -> None:
+    def _add(self, made: dict[tuple[str, str, str], Voice], run: str, one: Measured, name: str, values: Array) -> None:
         card = one.plan.card
         lower = card.facts(name).higher_is_better is False
-        key = f"{card.name}/{name}", "" if not one.convention else " ".join(one.convention[family] for family in sorted(one.convention))
+        stated = dict(one.convention)
+        judge = stated.pop("by", "")
+        key = f"{card.name}/{name}", " ".join(stated[family] for family in sorted(stated)), judge
         voice = made.get(key)
         if voice is None:
             voice = made[key] = Voice("", "judge" if card.asks else "metric", np.full(len(self.units), np.nan), lower=lower)
@@ -144,6 +146,13 @@ class Panel:
         if len(grades) != len(ours) or not np.array_equal(grades - grades[0], ours - ours[0]):
             return None
         return float(ours[0] - grades[0])
+
+
+def _short(judge: str, all_of_them: Sequence[str]) -> str:
+    """Return a judge's identity with as little of its digest as tells it from the others."""
+    stem, _, digest = judge.rpartition("-")
+    short = f"{stem}-{digest[:4]}"
+    return short if stem and sum(other.startswith(short) for other in set(all_of_them)) == 1 else judge
 
 
 def mean_of(columns: Sequence[Array]) -> Array:

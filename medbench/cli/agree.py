@@ -71,13 +71,14 @@ def _write(panel: object, made: Study, out: Path) -> list[Path]:
 
 def _print(made: Study) -> None:
     from medbench.agreement import views
+    from medbench.agreement.study import GRADES, RANKS
     from medbench.cli.layout import console, table
+    from medbench.report.cells import UNDEFINED
 
     out = console()
-    split = {"ranks": views.RANKS, "grades": views.GRADES}
-    for names in split.values():
-        at = [0, *([2] if names == views.RANKS else []), *(3 + views.STATISTICS.index(name) for name in names)]
-        rows = [[line[i] for i in at] for line in views.lines(made) if any(line[i] != views.UNDEFINED for i in at[1:])]
+    for names in (RANKS, GRADES):
+        at = [0, *([2] if names == RANKS else []), *(3 + views.STATISTICS.index(name) for name in names)]
+        rows = [[line[i] for i in at] for line in views.lines(made) if any(line[i] != UNDEFINED for i in at[1:])]
         if rows:
             out.print(table([views.head()[i] or "against people" for i in at], rows, whole=tuple(range(1, len(at)))))
             print()

@@ -34,14 +34,16 @@ def samples(
     """Show what was asked, answered and expected, sample by sample, with each sample's own scores."""
     from medbench.cards import GUARDED
     from medbench.registry import load_registry
-    from medbench.report.samples import columns, sample_rows
+    from medbench.report.measured import Kept
+    from medbench.report.samples import asked_about, columns, rows_of
     from medbench.runs import find_run
 
     folder = find_run(run, Path(runs_dir))
-    rows = [row for row in sample_rows(folder, load_registry()) if not failed or row.status.startswith("failed")]
+    kept = Kept(folder, load_registry())
+    rows = [row for row in rows_of(kept) if not failed or row.status.startswith("failed")]
     private = folder.read_record().data.access in GUARDED and not include_data
     if show:
-        _show(rows, show, json=json)
+        _show(rows, show, asked_about(kept, show), json=json)
         return
     left_out = " (texts left out: data under an agreement; --include-data writes them)" if private else ""
     if csv or parquet:
@@ -91,12 +93,14 @@ def _say_more(shown: int, total: int) -> None:
         print(f"{shown} of {total} rows; --all prints all, --csv FILE writes them, --show ID shows one whole")
 
 
-def _show(rows: list[SampleRow], name: str, *, json: bool) -> None:
+def _show(rows: list[SampleRow], name: str, asked: dict[str, dict[str, list[dict[str, Any]]]], *, json: bool) -> None:
     found = [row for row in rows if row.id == name]
     if not found:
         raise UsageError(f"no sample {name} in this run", hint=suggestion(name, {row.id for row in rows}))
     if json:
-        arguments.print_json(found)
+        import msgspec
+
+        arguments.print_json([{**msgspec.to_builtins(row), "asked": asked.get(row.condition, {})} for row in found])
         return
     from medbench.cli.layout import console
 
@@ -110,7 +114,16 @@ def _show(rows: list[SampleRow], name: str, *, json: bool) -> None:
         for key, value in facts.items():
             if value != "":
                 out.print(f"{key:<22} {value}", soft_wrap=True)
+        for metric, calls in asked.get(row.condition, {}).items():
+            for number, call in enumerate(calls, 1):
+                out.print(f"\nasked for {metric}, call {number} of {len(calls)}", soft_wrap=True)
+                for key, value in call.items():
+                    out.print(f"  {key:<20} {value}" if "\n" not in str(value) else f"  {key}\n{_indented(str(value))}", soft_wrap=True)
         print()
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"    {line}" for line in text.split("\n"))
 
 
 def _write_csv(path: Path, names: list[str], rows: list[dict[str, Any]]) -> None:

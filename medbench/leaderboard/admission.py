@@ -28,7 +28,7 @@ def pinned_by(model: ModelFacts, paths: Sequence[str], *, isolated: bool, stated
     """
     if stated and REVISION.fullmatch(stated.rpartition("@")[2]):
         return stated
-    if model.networked:
+    if model.networked or model.kind == "predictions":
         return ""
     if "manifest" in model.fitted:
         return f"fitted on {str(model.fitted['manifest'])[:12]}"
@@ -39,7 +39,7 @@ def pinned_by(model: ModelFacts, paths: Sequence[str], *, isolated: bool, stated
         return ""
     if given or found:
         return ", ".join(dict.fromkeys([*given, *([revision] if revision else []), *found]))
-    return "" if isolated or model.kind == "predictions" else "code alone"
+    return "" if isolated else "code alone"
 
 
 def _digests(facts: Mapping[str, Any]) -> Iterator[str]:

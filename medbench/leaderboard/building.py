@@ -13,7 +13,7 @@ from medbench.leaderboard.admission import problems
 from medbench.leaderboard.board import Board, find_boards
 from medbench.leaderboard.entries import Entry, read_entries
 from medbench.leaderboard.standings import Standings, standings
-from medbench.leaderboard.verifying import read_verified
+from medbench.leaderboard.verifying import Verification, read_verified
 from medbench.leaderboard.views import render
 
 
@@ -27,6 +27,10 @@ class Held(msgspec.Struct, frozen=True):
     board: Board
     entries: tuple[Entry, ...]
     table: Standings
+    views: dict[str, bytes]
+    """File name -> content of the tables beside the board's file."""
+    verified: dict[str, Verification]
+    """Hash of an entry -> what the maintainer derived again."""
 
 
 def hold(board: Board) -> Held:
@@ -40,8 +44,9 @@ def hold(board: Board) -> Held:
     entries = read_entries(folder)
     refuse({entry.id: problems(entry, board) for entry in entries}, board)
     _require_baselines(board, entries)
-    table = standings(board, entries, frozenset(read_verified(folder)))
-    return Held(board=board, entries=tuple(entries), table=table)
+    verified = read_verified(folder)
+    table = standings(board, entries, frozenset(verified))
+    return Held(board=board, entries=tuple(entries), table=table, views=render(table), verified=verified)
 
 
 def refuse(found: dict[str, list[Problem]], board: Board) -> None:
@@ -71,7 +76,7 @@ def build(root: Path, names: tuple[str, ...] = ()) -> list[Held]:
     """Write the tables of boards beside their files, and return what was read."""
     boards = [hold(board) for board in find_boards(root, names)]
     for held in boards:
-        for name, content in render(held.table).items():
+        for name, content in held.views.items():
             path = root / held.board.name / name
             if not (path.is_file() and path.read_bytes() == content):
                 write_whole(path, content)
@@ -88,7 +93,7 @@ def check(root: Path, names: tuple[str, ...] = ()) -> list[Held]:
     boards = [hold(board) for board in find_boards(root, names)]
     stale = []
     for held in boards:
-        for name, content in render(held.table).items():
+        for name, content in held.views.items():
             path = root / held.board.name / name
             if not path.is_file():
                 stale.append(f"{path} is missing")

@@ -12,7 +12,7 @@ from medbench.files import write_whole
 from medbench.finishing import data_facts
 from medbench.identity import digest
 from medbench.leaderboard.board import Board
-from medbench.leaderboard.deriving import blind_digest, board_metrics, derive, packed_digest, replicates_wanted, seed_of
+from medbench.leaderboard.deriving import blind_digest, board_metrics, derive, packed_digest, replicates_wanted, seed_of, sources_of
 from medbench.leaderboard.entries import Cell, Entry, Result, cell_key, pack_replicates, sealed
 from medbench.leaderboard.verifying import Material
 from medbench.record import to_json
@@ -68,24 +68,20 @@ def _scored(result: Result, material: Material, board: Board, registry: Registry
             salt=salt,
             group=material.plan.reader.group,
             by=material.plan.by,
+            over=material.plan.protocol.over,
         )
         for event in events:
             scored = event if isinstance(event, Scored) else scored
         assert scored is not None
-        derivation = derive(
-            material.samples,
-            material.predictions,
-            metrics,
-            rows=Path(rows),
-            salt=salt,
-            draws=seed_of(material.manifest),
-            wanted=replicates_wanted(board, result.task),
-        )
+        sources = sources_of(material.plan, material.samples, Path(rows), salt, {})
+        wanted = replicates_wanted(board, result.task)
+        derivation = derive(material.samples, material.predictions, metrics, sources, draws=seed_of(material.manifest), wanted=wanted)
     whole = {cell_key(one): one for one in scored.scores if not one.subgroup}
     cells = tuple(Cell(score=whole[key], replicates=pack_replicates(found.replicates)) for key, found in derivation.found.items())
+    chosen = {cell.score.identity for cell in cells}
     return {
         "cells": cells,
-        "others": tuple(one for one in scored.scores if one.subgroup or cell_key(one) not in derivation.found),
+        "others": tuple(one for one in scored.scores if one.identity not in chosen),
         "contrasts": scored.contrasts,
         "data": data_facts(material.plan, material.samples, material.manifest),
         "draws": seed_of(material.manifest),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +10,21 @@ import msgspec
 import numpy as np
 
 from medbench.errors import PlanError, Problem
+from medbench.finishing import real_pictures, train_references
 from medbench.identity import digest
 from medbench.leaderboard.board import Board, BoardTask
-from medbench.leaderboard.entries import Array, cell_key
+from medbench.leaderboard.entries import cell_key
 from medbench.measuring import Measuring
 from medbench.metric_plans import MetricPlan, plan_metrics
 from medbench.options import RunOptions
+from medbench.plan import Plan
+from medbench.pooling import pooled
 from medbench.record import Score
 from medbench.reducing import RESAMPLES, Target, resample
 from medbench.registry import Registry
+from medbench.scoring import target_of
 from medbench.tasks import Task
-from medbench.types import Failed, Picture, Prediction, Sample, Struct
+from medbench.types import Failed, Picture, Prediction, Sample, Struct, as_text
 
 
 class Derived(Struct):
@@ -68,17 +72,44 @@ def board_metrics(
     return [msgspec.structs.replace(plan, options=options.get(plan.card.name, plan.options)) for plan in plans]
 
 
+class Sources(Struct):
+    """What else metrics may need beside samples and predictions."""
+
+    rows: Path
+    """Where rows are kept, or are to be."""
+    salt: str
+    """What they are kept under."""
+    judge: str = ""
+    """Identity of the model whose answers are in the rows already."""
+    train_references: Any = None
+    """Gives the references of the train split."""
+    reals: Any = None
+    """Gives the real pictures that set metrics compare with."""
+    over: tuple[str, ...] = ()
+    """Conditions that repeat the same thing: scores are means over them."""
+
+
+def sources_of(plan: Plan, samples: Sequence[Sample], rows: Path, salt: str, signatures: Mapping[str, Mapping[str, Any]]) -> Sources:
+    """Return what the metrics of a plan may need; `signatures` are the record's and name the judge."""
+    judges = {str(signature["judge"]) for signature in signatures.values() if "judge" in signature}
+    return Sources(
+        rows=rows,
+        salt=salt,
+        judge=min(judges, default=""),
+        train_references=train_references(plan) if plan.root else None,
+        reals=real_pictures(plan, samples),
+        over=plan.protocol.over,
+    )
+
+
 def derive(
     samples: Sequence[Sample],
     predictions: Sequence[Prediction],
     metrics: Sequence[MetricPlan],
+    sources: Sources,
     *,
-    rows: Path,
-    salt: str,
     draws: int,
     wanted: Mapping[str, int],
-    judge: str = "",
-    train_references: Callable[[], list[str]] | None = None,
 ) -> Derivation:
     """Measure what is not measured yet, and reduce it under the weights that all entries of a manifest share.
 
@@ -86,31 +117,40 @@ def derive(
         samples: The evaluated samples; their groups are what is drawn.
         predictions: What was predicted for them.
         metrics: What is computed.
-        rows: Where rows are kept.
-        salt: What rows are kept under.
+        sources: Rows that are there, and what else metrics need.
         draws: Seed of the weights.
         wanted: `metric/name[condition]` -> how many replicates.
-        judge: Identity of the model whose answers are in the rows already.
-        train_references: References of the train split, for conventions that need them.
     """
-    by_id = {sample.id: sample for sample in samples}
-    measuring = Measuring(by_id, predictions, rows, salt=salt, judge=judge, train_references=train_references)
+    measuring = Measuring(
+        {sample.id: sample for sample in samples},
+        predictions,
+        sources.rows,
+        salt=sources.salt,
+        judge=sources.judge,
+        train_references=sources.train_references,
+        reals=sources.reals,
+    )
     names = sorted({sample.group for sample in samples})
-    targets = [Target(one, one.answered, np.arange(len(one.samples)), {}, names) for measured in measuring.run(metrics) for one in measured]
-    keyed = {cell_key(score): (target, score) for target in targets for score in target.scores(lambda n: f"bootstrap over {n} groups")}
-    found = {key: pair for key, pair in keyed.items() if key in wanted}
-    most: dict[int, int] = {}
-    for key, (target, _) in found.items():
-        most[id(target)] = max(wanted[key], most.get(id(target), 0))
-    for count in sorted(set(most.values())):
-        resample([target for target in targets if most.get(id(target)) == count], names, draws, count)
-    made = {key: Derived(score=score, replicates=_replicates(target, score.name, wanted[key])) for key, (target, score) in found.items()}
+    every = [one for measured in measuring.run(metrics) for one in measured]
+    targets = [target_of(one, one.answered, np.arange(len(one.samples)), {}, names, draws) for one in every]
+    counts = [max((wanted.get(key, 0) for key in _keys(target, sources.over)), default=0) for target in targets]
+    for count in sorted(set(counts) - {0}):
+        resample([target for target, most in zip(targets, counts, strict=True) if most == count], names, draws, count)
+    needed = [target for target, most in zip(targets, counts, strict=True) if most]
+    made: dict[str, Derived] = {}
+    for target in pooled(needed, sources.over):
+        for score in target.scores(lambda n_groups: f"bootstrap over {n_groups:,} groups"):
+            key = cell_key(score)
+            if key in wanted:
+                # draws do not depend on how many follow, so the first ones are those of a shorter list
+                made[key] = Derived(score=score, replicates=target.replicates(score.name)[: wanted[key]].astype("<f4"))
     return Derivation(found=made, not_computed=measuring.not_computed)
 
 
-def _replicates(target: Target, name: str, count: int) -> Array:
-    """Return the first replicates of a score: draws do not depend on how many follow."""
-    return target.replicates(name)[:count].astype("<f4")
+def _keys(target: Target, over: Sequence[str]) -> list[str]:
+    """Return the keys that a target's scores will have, once repetitions are taken together."""
+    condition = as_text({name: value for name, value in target.one.condition.items() if name not in over})
+    return [f"{target.one.plan.card.name}/{name}" + (f"[{condition}]" if condition else "") for name in target.point]
 
 
 def replicates_wanted(board: Board, task: str) -> dict[str, int]:

@@ -12,7 +12,6 @@ import msgspec
 
 from medbench.errors import DataError, UsageError
 from medbench.files import FileDigests
-from medbench.finishing import train_references
 from medbench.identity import digest, tree_digest
 from medbench.index import manifest_of
 from medbench.leaderboard.admission import pinned_by
@@ -25,6 +24,7 @@ from medbench.leaderboard.deriving import (
     packed_digest,
     replicates_wanted,
     seed_of,
+    sources_of,
 )
 from medbench.leaderboard.entries import Cell, Cost, Entry, Result, Source, cell_key, pack_replicates, sealed
 from medbench.plan import Plan
@@ -106,14 +106,14 @@ def _result(
     if board.references_held == "public" or record.data.manifest == pinned.manifest:
         derivation = _derive(folder, record, plan, board, pinned, registry, samples, predictions)
         cells, not_computed = _cells(record, derivation, pinned, folder), derivation.not_computed
-    chosen = {cell_key(cell.score) for cell in cells}
+    chosen = {cell.score.identity for cell in cells}
     return Result(
         task=record.task,
         protocol=record.protocol,
         fingerprint=record.fingerprint,
         data=record.data,
         cells=cells,
-        others=tuple(score for score in record.scores if score.subgroup or cell_key(score) not in chosen),
+        others=tuple(score for score in record.scores if score.identity not in chosen),
         contrasts=record.contrasts,
         blind=blind_digest(samples),
         params=record.params,
@@ -130,7 +130,7 @@ def _result(
         signatures=record.signatures,
         versions=record.versions,
         overrides=record.overrides,
-        cost=Cost(usd=stated.usd, seconds=stated.seconds, usage=_usage(predictions)),
+        cost=_cost(record, stated, predictions),
         hardware=stated.hardware,
     )
 
@@ -155,18 +155,10 @@ def _derive(
 ) -> Derivation:
     """Return the board's scores as they follow from the run's own rows."""
     metrics = board_metrics(board, pinned, plan.task, _metric_options(plan), registry)
-    judges = {str(signature["judge"]) for signature in record.signatures.values() if "judge" in signature}
-    return derive(
-        samples,
-        predictions,
-        metrics,
-        rows=folder.rows,
-        salt=digest(record.data.manifest, record.predictions),
-        draws=seed_of(record.data.manifest),
-        wanted=replicates_wanted(board, record.task),
-        judge=min(judges, default=""),
-        train_references=train_references(plan) if plan.root else None,
-    )
+    salt = digest(record.data.manifest, record.predictions)
+    sources = sources_of(plan, samples, folder.rows, salt, record.signatures)
+    wanted = replicates_wanted(board, record.task)
+    return derive(samples, folder.with_pictures(predictions), metrics, sources, draws=seed_of(record.data.manifest), wanted=wanted)
 
 
 def _metric_options(plan: Plan) -> dict[str, dict[str, Any]]:
@@ -199,6 +191,13 @@ def same_value(one: float | None, other: float | None, tolerance: float = SAME) 
     if one is None or other is None:
         return one is other
     return math.isclose(one, other, rel_tol=tolerance, abs_tol=tolerance)
+
+
+def _cost(record: RunRecord, stated: Stated, predictions: Sequence[Prediction]) -> Cost:
+    """Return what the predictions cost: as stated, else by the record's bill."""
+    bill = record.costs.get("model")
+    usd = stated.usd if stated.usd is not None else (bill.usd if bill else None)
+    return Cost(usd=usd, seconds=stated.seconds, usage=_usage(predictions))
 
 
 def _usage(predictions: Sequence[Prediction]) -> dict[str, int]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import numpy as np
+
 from medbench.cards import GUARDED
 from medbench.errors import UsageError
 from medbench.files import storage, write_whole
@@ -40,21 +42,30 @@ def pack(folder: RunFolder, entry: Entry, board: Board, out: Path) -> Path:
     with storage(out, "--out another folder"):
         out.mkdir(parents=True, exist_ok=True)
     guarded = record.data.access in GUARDED
+    free = folder.read_plan().reader.redistribute or record.data.synthetic
     write_whole(out / ENTRY, to_json(entry))
     if not guarded:
         write_whole(out / PREDICTIONS, packed_bytes(folder.read_predictions()))
         with storage(out, "--out another folder"):
-            _copy_rows(folder.rows, out / ROWS)
+            _copy_rows(folder.rows, out / ROWS, numbers_alone=not free)
     pictures = any(isinstance(one.value, Picture) for one in folder.read_predictions())
     write_whole(out / NOTE, _note(entry, board, record.task, guarded=guarded, pictures=pictures).encode())
     return out
 
 
-def _copy_rows(rows: Path, out: Path) -> None:
+def _copy_rows(rows: Path, out: Path, *, numbers_alone: bool) -> None:
+    """Copy the rows of metrics; of data that may not be passed on, those alone that hold no text."""
     out.mkdir()
     for path in sorted(rows.glob("*")):
-        if path.is_file() and not path.name.startswith("."):
+        if path.is_file() and not path.name.startswith(".") and not (numbers_alone and _holds_text(path)):
             shutil.copyfile(path, out / path.name)
+
+
+def _holds_text(path: Path) -> bool:
+    if path.suffix != ".npy":
+        return not path.name.endswith(".signature.json")
+    kind = np.load(path, mmap_mode="r", allow_pickle=False).dtype
+    return any(part.kind not in "biuf" for part in ([kind.fields[name][0].base for name in kind.names] if kind.fields else [kind]))
 
 
 def _note(entry: Entry, board: Board, task: str, *, guarded: bool, pictures: bool) -> str:
@@ -75,7 +86,7 @@ def _note(entry: Entry, board: Board, task: str, *, guarded: bool, pictures: boo
             f"form, is `{digest}`; hand the file over in a way that the agreement allows.",
         ]
     else:
-        lines += ["`rows/` holds what each metric measured per sample. No reference, question or picture of the data is in this folder."]
+        lines += ["`rows/` holds what metrics measured per sample. No question and no picture of the data is in this folder."]
     if pictures:
         lines += ["", "Pictures are not in it: scores of pictures can be derived from the rows alone."]
     return "\n".join(lines) + "\n"

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from medbench.stats.distributions import chi_square_tail
 from medbench.stats.multiplicity import holm
 from medbench.types import Struct
 
@@ -24,8 +23,8 @@ class Rank(Struct):
     last: int
 
 
-def pair_p_values(points: Array, replicates: Array, direction: float) -> Array:
-    """Return the one matrix of tests: two-sided p-values of no difference between every two systems.
+def pair_p_values(points: Array, replicates: Array) -> Array:
+    """Return the two-sided p-values of no difference between every two systems.
 
     The standard error of a difference comes from replicates under shared weights, so what two systems have in common
     cancels. Its tail is taken as normal: counting replicates beyond zero could never reach the small p-values that Holm
@@ -34,38 +33,29 @@ def pair_p_values(points: Array, replicates: Array, direction: float) -> Array:
     Args:
         points: The systems' values, (k,).
         replicates: The same under each resample, (k, resamples); a resample that is undefined for a system is left out for all.
-        direction: 1 where higher is better, -1 where lower is.
 
     Returns:
-        float64 array (k, k), negative where the row's system is better, NaN on the diagonal and where the difference does not
-        vary: `-p` says "row better than column at p".
+        float64 array (k, k), symmetric; NaN on the diagonal and where the difference does not vary.
 
     >>> points = np.array([0.9, 0.5])
     >>> replicates = np.array([[0.9, 0.8, 1.0], [0.5, 0.5, 0.5]])
-    >>> pair_p_values(points, replicates, 1.0).round(5).tolist()
-    [[nan, -6e-05], [6e-05, nan]]
+    >>> pair_p_values(points, replicates).round(5).tolist()
+    [[nan, 6e-05], [6e-05, nan]]
     """
+    made = np.full((len(points), len(points)), np.nan)
     kept = replicates[:, ~np.isnan(replicates).any(axis=0)].astype(np.float64)
     if kept.shape[1] < 2:
-        return np.full((len(points), len(points)), np.nan)
+        return made
     kept -= kept.mean(axis=1, keepdims=True)
     products = kept @ kept.T / (kept.shape[1] - 1)
     spread = np.diag(products)
     variance = spread[:, None] + spread[None, :] - 2 * products
     # what cancels to within rounding is no variance
     variance[variance <= 1e-12 * (spread[:, None] + spread[None, :])] = np.nan
-    difference = direction * (points[:, None] - points[None, :])
-    z = difference / np.sqrt(variance)
-    return np.where(difference > 0, -1.0, 1.0) * _two_sided(z)
-
-
-def _two_sided(z: Array) -> Array:
-    """Return two-sided normal tails; the smallest of many are far below what a table holds."""
-    upper = np.triu_indices(len(z), 1)
-    tails = np.array([math.nan if math.isnan(value) else chi_square_tail(value * value) for value in z[upper]])
-    made = np.full(z.shape, np.nan)
-    made[upper] = tails
-    made.T[upper] = tails
+    upper = np.triu_indices(len(points), 1)
+    z = (points[:, None] - points[None, :])[upper] / np.sqrt(variance[upper])
+    made[upper] = list(map(math.erfc, (np.abs(z) / math.sqrt(2)).tolist()))
+    made.T[upper] = made[upper]
     return made
 
 
@@ -86,14 +76,11 @@ def rank_intervals(points: Array, replicates: Array, direction: float) -> list[R
     count = len(points)
     if count == 1:
         return [Rank(first=1, last=1)]
-    p = pair_p_values(points, replicates, direction)
     upper = np.triu_indices(count, 1)
-    adjusted = holm(np.abs(p[upper]))
-    with np.errstate(invalid="ignore"):
-        significant = adjusted < ALPHA
-        row_better = p[upper] < 0
-    better = np.zeros((count, count), dtype=bool)
-    better[upper[0][significant & row_better], upper[1][significant & row_better]] = True
-    better[upper[1][significant & ~row_better], upper[0][significant & ~row_better]] = True
-    worse_than, better_than = better.sum(axis=0), better.sum(axis=1)
+    adjusted = holm(pair_p_values(points, replicates)[upper])
+    one, other = (side[adjusted < ALPHA] for side in upper)
+    ahead = direction * (points[one] - points[other]) > 0
+    winners, losers = np.where(ahead, one, other), np.where(ahead, other, one)
+    better_than = np.bincount(winners, minlength=count)
+    worse_than = np.bincount(losers, minlength=count)
     return [Rank(first=1 + int(worse_than[i]), last=count - int(better_than[i])) for i in range(count)]

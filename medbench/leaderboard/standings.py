@@ -49,6 +49,11 @@ class Standings(Struct):
     """Keys of the columns in which less is better."""
 
     @property
+    def keys(self) -> tuple[str, ...]:
+        """The keys of the columns, in order."""
+        return tuple(column.key for column in self.columns)
+
+    @property
     def convention(self) -> str:
         """The conventions of the board's tasks in words."""
         named = {f"{family}={name}": None for task in self.board.tasks for family, name in sorted(task.conventions.items())}
@@ -76,14 +81,14 @@ def standings(board: Board, entries: Sequence[Entry], verified: frozenset[str] =
 def _cells(entry: Entry, board: Board) -> dict[str, tuple[Score, Array]]:
     """Return column key -> score and replicates, means of columns among them."""
     found: dict[str, tuple[Score, Array]] = {}
-    by_key = _by_key(entry)
-    for column in board.columns:
-        if not column.mean_of and column.key in by_key:
-            cell = by_key[column.key]
-            found[column.key] = (cell.score, _replicates(cell, ranking=column.key in _ranking(board)))
-    for column in board.columns:
-        if column.mean_of and all(key in found for key in column.mean_of):
-            found[column.key] = _mean(column, [found[key] for key in column.mean_of])
+    by_key, ranking = _by_key(entry), _ranking(board)
+    keyed = {column.key: column for column in board.columns}
+    for key, column in keyed.items():
+        if not column.mean_of and key in by_key:
+            found[key] = (by_key[key].score, _replicates(by_key[key], ranking=key in ranking))
+    for key, column in keyed.items():
+        if column.mean_of and all(part in found for part in column.mean_of):
+            found[key] = _mean(column, [found[part] for part in column.mean_of])
     return found
 
 

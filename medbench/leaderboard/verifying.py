@@ -13,13 +13,12 @@ import numpy as np
 from medbench.cards import MetricCard, ReaderCard
 from medbench.errors import DataError, UsageError
 from medbench.files import write_whole
-from medbench.finishing import train_references
 from medbench.foreign import read_rows
 from medbench.identity import digest
 from medbench.index import Indexed, digests_of, read_index
 from medbench.joining import join
 from medbench.leaderboard.board import Board, BoardTask
-from medbench.leaderboard.deriving import Derived, board_metrics, derive, packed_digest, replicates_wanted, seed_of
+from medbench.leaderboard.deriving import Derived, board_metrics, derive, packed_digest, replicates_wanted, seed_of, sources_of
 from medbench.leaderboard.entries import Cell, Entry, Result, cell_key
 from medbench.options import RunOptions
 from medbench.plan import Plan, resolve
@@ -177,7 +176,7 @@ def _derived(
     asking = {plan.card.name for plan in metrics if plan.card.asks}
     known = {sample.id for sample in material.samples}
     predictions = [one for one in material.predictions if one.sample in known]
-    judges = {str(signature["judge"]) for signature in result.signatures.values() if "judge" in signature}
+    salt, wanted = digest(result.data.manifest, result.scored), replicates_wanted(board, result.task)
     found: dict[str, Derived] = {}
     why: dict[str, str] = {}
     with tempfile.TemporaryDirectory() as fresh:
@@ -185,17 +184,8 @@ def _derived(
             plans = [plan for plan in metrics if plan.card.name in chosen]
             if not plans or place is None:
                 continue
-            made = derive(
-                material.samples,
-                predictions,
-                plans,
-                rows=place,
-                salt=digest(result.data.manifest, result.scored),
-                draws=seed_of(material.manifest),
-                wanted=replicates_wanted(board, result.task),
-                judge=min(judges, default=""),
-                train_references=train_references(material.plan),
-            )
+            sources = sources_of(material.plan, material.samples, place, salt, result.signatures)
+            made = derive(material.samples, predictions, plans, sources, draws=seed_of(material.manifest), wanted=wanted)
             found |= made.found
             why |= made.not_computed
     return found, {key for key in found if key.partition("/")[0] in asking}, why

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,10 +20,11 @@ VERIFIED = {"yes": "source read", "secondary": "read elsewhere", "no": "not veri
 
 def render(table: Standings) -> dict[str, bytes]:
     """Return file name -> content of every view that lies beside a board's file."""
+    printed = [_printed(row, table) for row in table.rows]
     return {
-        "table.md": to_markdown(table).encode(),
+        "table.md": to_markdown(table, printed).encode(),
         "table.csv": to_csv(table).encode(),
-        "table.tex": to_latex(table).encode(),
+        "table.tex": to_latex(table, printed).encode(),
         "table.json": to_json(_plain_data(table)),
     }
 
@@ -98,14 +98,14 @@ def rank_note(table: Standings) -> str:
     return f"{text} ({ALPHA:g} level, {table.method})."
 
 
-def to_markdown(table: Standings) -> str:
-    """Return a board as Markdown."""
+def to_markdown(table: Standings, printed: Sequence[Sequence[str]]) -> str:
+    """Return a board as Markdown; `printed` are the texts of its rows."""
     board = table.board
     lines = [f"# {_plain(board.title)}", "", f"{data_text(table)}; {table.convention or 'one convention'}.", ""]
     if table.rows:
         head = ["rank", "system", *(heading(table, c.key) for c in table.columns), "scored", "verified", "notes"]
         lines += [_line(head), _line(["---:", "---", *("---:" for _ in table.columns), "---:", "---", "---"])]
-        lines += [_line(_cells(row, table)) for row in table.rows]
+        lines += [_line(row) for row in printed]
         lines += ["", "Value and 95 % interval, rates in per cent. " + rank_note(table)]
     else:
         lines += ["Nobody has entered yet."]
@@ -127,8 +127,10 @@ def _reported(one: Reference) -> list[str]:
     return [one.system, one.metric, number(one.value, one.unit), setting, one.source, VERIFIED[one.verified]]
 
 
-def _cells(row: Row, table: Standings) -> list[str]:
-    values = (cell_text(row.cells.get(column.key)) if row.entry or column.key in row.cells else UNDEFINED for column in table.columns)
+def _printed(row: Row, table: Standings) -> list[str]:
+    """Return the texts of a row: rank, system, scores, how many samples were scored, verified, notes."""
+    absent = NOT_COMPUTED if row.entry else UNDEFINED
+    values = (cell_text(row.cells[key]) if key in row.cells else absent for key in table.keys)
     said = [*row.marks, *([row.source] if row.source else [])]
     primary = row.cells.get(table.board.primary)
     scored = coverage_cell(primary) if primary and primary.n else ""
@@ -136,33 +138,28 @@ def _cells(row: Row, table: Standings) -> list[str]:
 
 
 def _line(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(_plain(cell).replace("|", "\\|") for cell in cells) + " |"
+    return "| " + " | ".join(map(_plain, cells)) + " |"
+
+
+_MARKDOWN = str.maketrans({**{sign: f"\\{sign}" for sign in "\\`*_|"}, "&": "&amp;", "<": "&lt;", ">": "&gt;"})
 
 
 def _plain(text: str) -> str:
-    """Return text that Markdown shows as it is: no HTML, no link, one line."""
-    kept = " ".join(text.split())
-    return (
-        re.sub(r"([\\`*_\[\]])", r"\\\1", kept)
-        .replace("&", "&amp;")
-        .replace("<", "&lt;")
-        .replace(">", "&gt;")
-        .replace("\\[", "[")
-        .replace("\\]", "]")
-    )
+    """Return text that Markdown shows as it is: no HTML, no link, no further cell, one line."""
+    return " ".join(text.split()).translate(_MARKDOWN).replace("](", "]\\(")
 
 
 def to_csv(table: Standings) -> str:
     """Return a board as CSV: values as they are (rates 0 to 1), one column each for value, low, high and n."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    parts = ("", " low", " high", " n")
+    parts, keys = ("", " low", " high", " n"), table.keys
     writer.writerow(
         ["rank first", "rank last", "system", "id", *(f"{c.label}{part}" for c in table.columns for part in parts), "verified", "notes"]
     )
     for row in table.rows:
         ranks = [str(row.rank.first), str(row.rank.last)] if row.rank else ["", ""]
-        numbers = [text for column in table.columns for text in _numbers(row.cells.get(column.key))]
+        numbers = [text for key in keys for text in _numbers(row.cells.get(key))]
         notes = ", ".join([*row.marks, *([row.source] if row.source else [])])
         writer.writerow([*ranks, _inert(row.system), row.entry, *numbers, "yes" if row.verified else "", _inert(notes)])
     return out.getvalue()
@@ -179,8 +176,8 @@ def _inert(text: str) -> str:
     return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
-def to_latex(table: Standings) -> str:
-    """Return a board as a LaTeX table (booktabs)."""
+def to_latex(table: Standings, printed: Sequence[Sequence[str]]) -> str:
+    """Return a board as a LaTeX table (booktabs); `printed` are the texts of its rows."""
     board = table.board
     lines = [
         "% needs \\usepackage{booktabs}",
@@ -192,21 +189,23 @@ def to_latex(table: Standings) -> str:
         " & ".join(["Rank", "System", *(_latex(heading(table, c.key)) for c in table.columns)]) + " \\\\",
         "\\midrule",
     ]
-    lines += [" & ".join(_latex(cell) for cell in _cells(row, table)[: 2 + len(table.columns)]) + " \\\\" for row in table.rows]
+    lines += [" & ".join(map(_latex, row[: 2 + len(table.columns)])) + " \\\\" for row in printed]
     return "\n".join([*lines, "\\bottomrule", "\\end{tabular}", "\\end{table}"]) + "\n"
 
 
-_LATEX = {
-    "\\": "\\textbackslash{}",
-    "~": "\\textasciitilde{}",
-    "^": "\\textasciicircum{}",
-    "–": "--",
-    "−": "$-$",
-    "↓": "$\\downarrow$",
-    "·": "$\\cdot$",
-    **{sign: f"\\{sign}" for sign in "&%$#_{}"},
-}
+_LATEX = str.maketrans(
+    {
+        "\\": "\\textbackslash{}",
+        "~": "\\textasciitilde{}",
+        "^": "\\textasciicircum{}",
+        "–": "--",
+        "−": "$-$",
+        "↓": "$\\downarrow$",
+        "·": "$\\cdot$",
+        **{sign: f"\\{sign}" for sign in "&%$#_{}"},
+    }
+)
 
 
 def _latex(text: str) -> str:
-    return "".join(_LATEX.get(sign, sign) for sign in " ".join(text.split()))
+    return " ".join(text.split()).translate(_LATEX)

@@ -41,6 +41,18 @@ def rows_of(kept: Kept) -> list[SampleRow]:
     return [_row(kept.samples[p.sample], p, scores.get((p.sample, as_text(p.condition)), {})) for p in kept.predictions]
 
 
+def asked_about(kept: Kept, sample: str) -> dict[str, dict[str, list[dict[str, Any]]]]:
+    """Return condition -> metric (and judge) -> what a second model was asked about a sample: each call whole, with what it took."""
+    made: dict[str, dict[str, list[dict[str, Any]]]] = {}
+    for one in kept.measured:
+        if hasattr(one.metric, "exchanges"):
+            rows = [row for row, owner in zip(one.rows, one.samples, strict=True) if owner.id == sample]
+            for calls in one.metric.exchanges(rows):
+                name = " by ".join(filter(None, (one.plan.card.name, one.convention.get("by", ""))))
+                made.setdefault(as_text(one.condition), {}).setdefault(name, []).extend(calls)
+    return made
+
+
 def columns(rows: Sequence[SampleRow], *, private: bool) -> tuple[list[str], list[dict[str, Any]]]:
     """Return flat rows for a file, and their columns; `private` leaves out every text of the data and of the model."""
     texts = [] if private else ["question", "prediction", "reference", "error"]

@@ -10,10 +10,11 @@ from typing import NamedTuple
 
 LONGEST = 4_000
 """Characters of a text that a page shows."""
-COMPARED = 500
+COMPARED = 300
 """Words of a text that are compared word by word."""
 
-_WORDS = re.compile(r"\w+|[^\w\s]+|\s+")
+_WORDS = re.compile(r"\s*(?:\w+|[^\w\s]+)\s*|\s+")
+"""A word, or signs, with the space around it."""
 
 
 class Piece(NamedTuple):
@@ -44,10 +45,10 @@ def differences(reference: str, answer: str) -> list[Piece]:
     """Return an answer in pieces that say what the reference has too, what it has not, and what it has beside; case counts nothing.
 
     >>> [(piece.kind, piece.text) for piece in differences("no acute effusion", "No effusion seen")]
-    [('same', 'No '), ('less', 'acute '), ('same', 'effusion'), ('more', ' seen')]
+    [('same', 'No '), ('less', 'acute '), ('same', 'effusion '), ('more', 'seen')]
     """
     ours, theirs = _split(fit(answer)), _split(fit(reference))
-    matcher = SequenceMatcher(None, [w.casefold() for w in theirs], [w.casefold() for w in ours], autojunk=False)
+    matcher = SequenceMatcher(None, [w.strip().casefold() for w in theirs], [w.strip().casefold() for w in ours], autojunk=False)
     pieces: list[Piece] = []
     for kind, a, b, c, d in matcher.get_opcodes():
         if kind == "equal":
@@ -72,6 +73,6 @@ def nearest_reference(references: Sequence[str], answer: str) -> str:
 
 
 def _split(text: str) -> list[str]:
-    """Return the words, the signs and the spaces of a text; what is beyond comparing is one piece."""
+    """Return the words and signs of a text, each with the space around it; what is beyond comparing is one piece."""
     found = _WORDS.findall(text)
     return found if len(found) <= COMPARED else [*found[:COMPARED], "".join(found[COMPARED:])]

@@ -17,6 +17,14 @@ CARDS: tuple[AnyCard, ...] = (
         splits=("train", "test"),
     ),
     ModelCard(
+        name="fake-any",
+        load="medbench.testing.models:FakeModel",
+        title="answers every request with a valid output that follows from its content alone, and means nothing",
+        can=("generate", "classify", "embed", "synthesize", "ground"),
+        isolated=False,
+        paths=(),
+    ),
+    ModelCard(
         name="fake-echo",
         load="medbench.testing.models:Echo",
         title="answers with the last word of the prompt",

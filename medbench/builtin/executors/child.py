@@ -128,7 +128,8 @@ class Child:
         message: FromChild = _decoder.decode(raw)
         if isinstance(message, Broken):
             self._end()
-            raise ERRORS.get(message.kind, PluginError)(message.message, hint=message.hint)
+            kind = ERRORS.get(message.kind, PluginError)
+            raise kind(message.message, hint=self._where(message.hint) if kind is PluginError else message.hint)
         return message
 
     def _ended(self) -> _Ended:

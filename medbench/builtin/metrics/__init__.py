@@ -66,6 +66,17 @@ CARDS = (
         scores=_labelwise("Brier score", lower=True),
     ),
     MetricCard(
+        name="cnr",
+        load="medbench.builtin.metrics.grounding:Cnr",
+        title="contrast-to-noise ratio of a map inside and outside the boxes of a phrase",
+        takes=("heatmap",),
+        source="Boecking et al., ECCV 2022, arXiv 2204.09817",
+        scores={
+            "cnr": _mean("CNR", high=None),
+            "signed": ScoreFacts(unit="score", low=None, high=None, label="CNR with its sign"),
+        },
+    ),
+    MetricCard(
         name="confusion",
         load="medbench.builtin.metrics.confusion:Confusion",
         title="which class is taken for which: recall and precision of each, the table as a picture",
@@ -104,6 +115,17 @@ CARDS = (
         },
     ),
     MetricCard(
+        name="first-concept",
+        load="medbench.builtin.metrics.first_label:FirstConcept",
+        title="share of samples whose most probable label is their first concept",
+        takes=("probabilities",),
+        source="the hackathon baselines of the ROCO-CLIP report",
+        scores={
+            "accuracy": ScoreFacts(label="accuracy of the first concept", primary=True),
+            "all": ScoreFacts(label="accuracy of the first concept, concepts without a label included"),
+        },
+    ),
+    MetricCard(
         name="log-loss",
         load="medbench.builtin.metrics.classification_calibration:LogLoss",
         title="mean of -ln(probability of what is true), of each label and its mean over labels",
@@ -126,6 +148,22 @@ CARDS = (
         },
     ),
     MetricCard(
+        name="miou",
+        load="medbench.builtin.metrics.grounding:Miou",
+        title="intersection over union of the boxes of a phrase and of a map above thresholds, mean of thresholds",
+        takes=("heatmap",),
+        source="Boecking et al., ECCV 2022, arXiv 2204.09817",
+        scores={"miou": _mean("mIoU")},
+    ),
+    MetricCard(
+        name="pointing-game",
+        load="medbench.builtin.metrics.grounding:PointingGame",
+        title="share of phrases in whose boxes the highest point of the map lies",
+        takes=("heatmap",),
+        source="Zhang et al., ECCV 2016, arXiv 1608.00507",
+        scores={"accuracy": ScoreFacts(label="pointing game", primary=True)},
+    ),
+    MetricCard(
         name="retrieval",
         load="medbench.builtin.metrics.rankings:Retrieval",
         title="how early the right one comes among all of the split: recall at 1, 5, 10, median rank, MRR",
@@ -145,6 +183,19 @@ CARDS = (
         title="highest sensitivity at a specificity of at least 0.9, of each label and its mean over labels",
         takes=("probabilities",),
         scores=_labelwise("sensitivity"),
+    ),
+    MetricCard(
+        name="twin-findings",
+        load="medbench.builtin.metrics.twin_findings:TwinFindings",
+        title="F1 of the findings that a chest report on a twin states, by the twin's own sentences",
+        takes=("text",),
+        scores={
+            "micro": _mean("findings F1, all findings pooled"),
+            "macro": _mean("findings F1, mean of findings", primary=False),
+            "located": _mean("findings F1, place and all", primary=False),
+            "known": ScoreFacts(higher_is_better=None, label="sentences that a twin could have written"),
+            "finding:*": _mean("findings F1 *", primary=False),
+        },
     ),
     MetricCard(
         name="vqa",

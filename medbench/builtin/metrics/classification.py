@@ -67,6 +67,12 @@ class LabelMetric(ABC):
         """
         return self.scores(from_rows(rows), np.asarray(weights, dtype=np.float64))
 
+    def flags(self, rows: Any) -> dict[str, Array]:
+        """Return as `unparsable` the rows of classes in which no class has any probability: an answer that named none."""
+        table = from_rows(rows)
+        nothing = table.exclusive & ~(table.probabilities > 0).any(axis=1)
+        return {"unparsable": np.asarray(nothing, dtype=bool)}
+
     def signature(self) -> dict[str, Any]:
         """Return, of what was measured, its labels, those without a value and the rare ones, and how it was computed."""
         return self._stated

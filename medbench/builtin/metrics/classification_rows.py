@@ -40,7 +40,7 @@ class Table(NamedTuple):
     def decided(self, threshold: float) -> Array:
         """Return 1 or 0 for each cell: at or above the threshold; of classes, the most probable one, the first of equals.
 
-        What is masked is 0.
+        What is masked is 0. Where no class has any probability (an answer that names none), none is decided.
 
         >>> table = Table(("a", "b"), np.array([[1.0, 0.0]]), np.array([[0.3, 0.2]]), True, np.array([True, True]))
         >>> table.decided(0.5).tolist(), table._replace(exclusive=False).decided(0.5).tolist()
@@ -48,7 +48,8 @@ class Table(NamedTuple):
         """
         if self.exclusive:
             best = self.probabilities.argmax(axis=1)
-            return np.asarray(np.arange(len(self.labels)) == best[:, None], dtype=np.float64)
+            chosen = (np.arange(len(self.labels)) == best[:, None]) & (self.probabilities > 0)
+            return np.asarray(chosen, dtype=np.float64)
         return np.asarray(self.probabilities >= threshold, dtype=np.float64)
 
 

@@ -47,7 +47,7 @@ class Confusion(LabelMetric):
         right = weights @ (true & called).astype(np.float64)
         recall = ratio(right, weights @ true.astype(np.float64))
         precision = ratio(right, weights @ called.astype(np.float64))
-        made: Values = {"recall": (macro(recall, true.any(axis=0)), known)}
+        made: Values = {"recall": (macro(recall, np.asarray(true.any(axis=0))), known)}
         for at, name in enumerate(names):
             made[f"recall:{name}"] = recall[:, at], true[:, at]
             made[f"precision:{name}"] = precision[:, at], called[:, at]

@@ -71,4 +71,14 @@ CARDS = (
         paths=(),
         batch_size=64,
     ),
+    ModelCard(
+        name="subprocess",
+        load="medbench.builtin.models.subprocess_model:Subprocess",
+        title="any program that reads requests and writes answers as JSON lines, with an environment of its own",
+        can=("generate", "classify", "embed", "synthesize", "ground"),
+        paths=("weights", "adapter"),
+        neutral=("ahead", "can", "cwd", "load_s", "networked", "timeout_s"),
+        timeout_s=1_000_000.0,
+        source="docs/subprocess.md",
+    ),
 )

@@ -4,10 +4,35 @@ from __future__ import annotations
 
 from medbench.cards import ProtocolCard
 
-PROBE_NEEDS = ("sklearn",)
+PROBE_NEEDS = ("sklearn", "threadpoolctl")
 PROBE_INSTALL = "pip install 'medbench[probe]'"
 
 CARDS = (
+    ProtocolCard(
+        name="choice",
+        load="medbench.builtin.protocols.choice:Choice",
+        title="classification by a model that writes: it is asked for one of several classes",
+        asks="generate",
+        gives="probabilities",
+    ),
+    ProtocolCard(
+        name="concepts",
+        load="medbench.builtin.protocols.concepts:Concepts",
+        title="concepts of a figure from the vectors of its image, its caption, or both",
+        asks="embed",
+        gives="probabilities",
+        splits=("train", "test"),
+        over=("seed",),
+        needs=PROBE_NEEDS,
+        install=PROBE_INSTALL,
+    ),
+    ProtocolCard(
+        name="grounding",
+        load="medbench.builtin.protocols.grounding:Grounding",
+        title="where in an image a phrase is: a map over the image",
+        asks="ground",
+        gives="heatmap",
+    ),
     ProtocolCard(
         name="matching",
         load="medbench.builtin.protocols.matching:Matching",
@@ -16,6 +41,15 @@ CARDS = (
         gives="ranking",
         alone=("image", "text"),
         source="the proxy task of CLIP: Radford et al., ICML 2021, arXiv 2103.00020",
+    ),
+    ProtocolCard(
+        name="nli",
+        load="medbench.builtin.protocols.nli:Nli",
+        title="whether one sentence follows from another, by how near their vectors are",
+        asks="embed",
+        gives="probabilities",
+        alone=("text",),
+        source="Boecking et al., ECCV 2022, arXiv 2204.09817",
     ),
     ProtocolCard(
         name="probe",
@@ -30,12 +64,31 @@ CARDS = (
         install=PROBE_INSTALL,
     ),
     ProtocolCard(
+        name="report-by-retrieval",
+        load="medbench.builtin.protocols.report_by_retrieval:ReportByRetrieval",
+        title="the report of the nearest train sample, for encoders that write nothing",
+        asks="embed",
+        gives="text",
+        splits=("train", "test"),
+        alone=("image",),
+    ),
+    ProtocolCard(
         name="retrieval",
         load="medbench.builtin.protocols.retrieval:Retrieval",
         title="the caption of an image among all of the split, and the image of a caption, by their vectors",
         asks="embed",
         gives="ranking",
         alone=("image", "text"),
+    ),
+    ProtocolCard(
+        name="temporal",
+        load="medbench.builtin.protocols.temporal:Temporal",
+        title="change between two images by the prompts nearest to the vector of the pair",
+        asks="embed",
+        gives="probabilities",
+        alone=("image", "text"),
+        images=2,
+        source="Bannur et al., CVPR 2023, arXiv 2301.04558",
     ),
     ProtocolCard(
         name="zero-shot",

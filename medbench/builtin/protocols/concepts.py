@@ -13,7 +13,7 @@ from medbench.builtin.protocols.probe import ProbeParams, judged, learning, left
 from medbench.builtin.protocols.shots import ALL
 from medbench.errors import DataError
 from medbench.interfaces import OutputView
-from medbench.types import Embed, Prediction, Sample
+from medbench.types import Condition, Embed, Prediction, Sample
 
 INPUTS = ("image", "caption", "both")
 TARGETS = ("all", "first")
@@ -69,7 +69,7 @@ class Concepts:
         for name, vectors in self._inputs(samples, outputs, params).items():
             for target in _listed(params.targets):
                 shown = samples if target == "all" else [_first_alone(sample, labels) for sample in samples]
-                extra = {"input": name, "target": target}
+                extra: Condition = {"input": name, "target": target}
                 yield from judged(shown, learning(shown, vectors, labels), params, extra)
 
     def remarks(self, samples: Sequence[Sample], outputs: OutputView, params: ConceptsParams) -> list[str]:

@@ -39,10 +39,16 @@ def fit_predict(head: Head, seen: Array, truth: Array, asked: Array, *, exclusiv
         groups: Group of each example: none is on both sides of the inner validation.
         seed: Seed of the folds and of the network's first weights.
     """
+    from threadpoolctl import threadpool_limits  # noqa: PLC0415 - a requirement of scikit-learn
+
+    with threadpool_limits(limits=1):  # sums in one order whatever the number of cores, and threads cost more than they save here
+        return _all_labels(head, seen, truth, asked, exclusive=exclusive, fold=_folds(groups, seed), seed=seed)
+
+
+def _all_labels(head: Head, seen: Array, truth: Array, asked: Array, *, exclusive: bool, fold: Array, seed: int) -> Array:
     seen, asked = _standardised(seen, asked)
     if head == "logistic" and len(seen) < seen.shape[1]:
         seen, asked = _within_span(seen, asked)  # a penalty on the length of the weights leaves them in the examples' span
-    fold = _folds(groups, seed)
     if exclusive:
         return _one_head(head, seen, truth.argmax(axis=1), asked, truth.shape[1], fold, seed)
     made = np.empty((len(asked), truth.shape[1]))

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
-import numpy as np
-
 from medbench.builtin.protocols.embedding import Vectors, Views, each_once, image_requests, text_request, unit, vectors_of
 from medbench.builtin.protocols.standings import BLOCK_CELLS, nearest
 from medbench.errors import DataError

@@ -16,8 +16,6 @@ from medbench.leaderboard.site.entry_page import entry_page
 from medbench.leaderboard.site.index_page import index_page
 from medbench.leaderboard.site.model_index import model_index
 from medbench.leaderboard.site.plots import Plots
-from medbench.leaderboard.verifying import read_verified
-from medbench.leaderboard.views import render
 
 HERE = Path(__file__).parent
 HINT = "pip install 'medbench[site]'"
@@ -73,8 +71,7 @@ def environment() -> Any:
 def _board_files(held: Held, pages: Any, base: str, plots: Plots) -> dict[str, bytes]:
     """Return path -> content of everything below one board's folder."""
     name = held.board.name
-    verified = read_verified(Path(held.board.path).parent)
-    files = {f"{name}/{view}": content for view, content in render(held.table).items()}
+    files = {f"{name}/{view}": content for view, content in held.views.items()}
     cost = plots.cost(held)
     if cost:
         files[f"{name}/cost.svg"] = cost
@@ -85,7 +82,7 @@ def _board_files(held: Held, pages: Any, base: str, plots: Plots) -> dict[str, b
     for entry in held.entries:
         curves = plots.curves(entry, held.board)
         files |= {f"{name}/entries/{place}": content for place, content in curves.items()}
-        context = entry_page(entry, held, base, f"../{plot}" if plot else "", tuple(curves), verified.get(entry.hash))
+        context = entry_page(entry, held, base, f"../{plot}" if plot else "", tuple(curves), held.verified.get(entry.hash))
         files[f"{name}/entries/{entry.id}.html"] = template.render(context).encode()
         files[f"{name}/entries/{entry.id}.model-index.yaml"] = model_index(entry, held.board).encode()
         files[f"{name}/data/{entry.id}.js"] = replicates_script(entry, held.board, every=every)

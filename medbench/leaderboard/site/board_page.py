@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -94,7 +95,7 @@ def _payload(held: Held, url: str) -> dict[str, Any]:
     return {
         "url": url,
         "columns": [_column(column, table) for column in table.columns],
-        "rows": [_row(row, place, table, notes) for place, row in enumerate(table.rows)],
+        "rows": [_row(row, place, table.board.primary, table.keys, notes) for place, row in enumerate(table.rows)],
         "notes": list(notes),
     }
 
@@ -116,8 +117,8 @@ def _column(column: Column, table: Standings) -> dict[str, Any]:
     }
 
 
-def _row(row: Row, place: int, table: Standings, notes: dict[str, int]) -> dict[str, Any]:
-    primary = row.cells.get(table.board.primary)
+def _row(row: Row, place: int, primary_key: str, keys: Sequence[str], notes: dict[str, int]) -> dict[str, Any]:
+    primary = row.cells.get(primary_key)
     return {
         "place": place,
         "id": row.entry,
@@ -129,7 +130,7 @@ def _row(row: Row, place: int, table: Standings, notes: dict[str, int]) -> dict[
         "model": row.model or row.system,
         "kind": row.kind,
         "scored": coverage_cell(primary) if primary and primary.n else "",
-        "cells": [_cell(row.cells.get(column.key), notes) for column in table.columns],
+        "cells": [_cell(row.cells.get(key), notes) for key in keys],
     }
 
 

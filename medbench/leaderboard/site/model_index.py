@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from typing import Any
+
+import msgspec
 
 from medbench.leaderboard.board import Board
 from medbench.leaderboard.entries import Entry, Result
+from medbench.record import Score
 from medbench.report.cells import conventions
+from medbench.types import as_text
+
+_encoder = msgspec.json.Encoder()
 
 HUB_TASKS = {
     "vqa": "visual-question-answering",
@@ -22,43 +26,41 @@ HUB_TASKS = {
 
 
 def model_index(entry: Entry, board: Board) -> str:
-    """Return the front matter of a model card: YAML with one block per task, every value with its interval in the name's metadata."""
-    results = [_result(result, board, entry) for result in entry.results]
-    index = [{"name": entry.system, "results": results}]
-    return "---\n" + "\n".join(_yaml({"model-index": index})) + "\n---\n"
+    """Return the front matter of a model card: one block per task, every metric with its interval and n among its arguments.
+
+    It is YAML whose values are written as JSON, which YAML contains: nothing in a name can change its structure.
+    """
+    lines = ["---", "model-index:", f"- name: {_json(entry.system)}", "  results:"]
+    for result in entry.results:
+        lines += _block(result, entry, board)
+    return "\n".join([*lines, "---"]) + "\n"
 
 
-def _result(result: Result, board: Board, entry: Entry) -> dict[str, Any]:
+def _block(result: Result, entry: Entry, board: Board) -> list[str]:
     data = result.data
-    return {
+    source = {"name": f"medbench leaderboard {board.name}, entry {entry.hash}", **({"url": board.url} if board.url else {})}
+    parts = {
         "task": {"type": HUB_TASKS.get(result.protocol, result.protocol), "name": result.task},
         "dataset": {"name": data.dataset, "type": data.dataset, "split": data.split, "revision": data.manifest},
-        "metrics": [
-            {
-                "type": cell.score.name,
-                "name": " ".join(part for part in (f"{cell.score.metric}/{cell.score.name}", conventions(cell.score.convention)) if part),
-                "value": cell.score.value,
-                "verified": False,
-                "args": {"low": cell.score.low, "high": cell.score.high, "level": cell.score.level, "n": cell.score.n},
-            }
-            for cell in result.cells
-            if cell.score.value is not None
-        ],
-        "source": {"name": f"medbench leaderboard {board.name}, entry {entry.hash}", **({"url": board.url} if board.url else {})},
+        "source": source,
     }
+    lines = []
+    for name, facts in parts.items():
+        lines += [f"    {name}:", *(f"      {key}: {_json(value)}" for key, value in facts.items())]
+    lines[0] = f"  - {lines[0].strip()}"
+    return [*lines, "    metrics:", *(line for cell in result.cells if cell.score.value is not None for line in _metric(cell.score))]
 
 
-def _yaml(value: Any, indent: str = "") -> Iterator[str]:
-    """Yield the lines of plain data as YAML; scalars are JSON, which YAML contains."""
-    if isinstance(value, dict):
-        for name, inner in value.items():
-            if isinstance(inner, dict | list) and inner:
-                yield f"{indent}{name}:"
-                yield from _yaml(inner, indent + ("" if isinstance(inner, list) else "  "))
-            else:
-                yield f"{indent}{name}: {json.dumps(inner, ensure_ascii=False)}"
-        return
-    for item in value:
-        lines = list(_yaml(item, f"{indent}  "))
-        yield f"{indent}- {lines[0].strip()}"
-        yield from lines[1:]
+def _metric(score: Score) -> list[str]:
+    named = f"{score.metric}/{score.name} {conventions(score.convention)} {as_text(score.condition)}".strip()
+    arguments = {"low": score.low, "high": score.high, "level": score.level, "n": score.n}
+    return [
+        f"    - type: {_json(score.name)}",
+        f"      name: {_json(' '.join(named.split()))}",
+        f"      value: {_json(score.value)}",
+        f"      args: {_json(arguments)}",
+    ]
+
+
+def _json(value: Any) -> str:
+    return _encoder.encode(value).decode()

@@ -17,7 +17,7 @@ _LABELLED = re.compile(
     rf"\b(?:level|score|rating|verdict|grade)\b\s*(?:[:=]|\bis\b:?)\s*(?P<number>{_NUMBER})(?![\w.,]*\d){_OF}{_RANGE}", re.IGNORECASE
 )
 _BARE = re.compile(rf"(?P<number>{_NUMBER}){_OF}(?P<range>)\s*[.!]?", re.IGNORECASE)
-_EXPLAINED = re.compile(rf"(?P<number>{_NUMBER}){_OF}(?P<range>)\s*(?:-|–|—|:)\s+\S.*", re.IGNORECASE)
+_EXPLAINED = re.compile(rf"(?P<number>{_NUMBER}){_OF}(?P<range>)\s*(?:-|–|—|:)\s+[^\d\s].*", re.IGNORECASE)
 _ORNAMENT = re.compile(r"[*_`]")
 _REFUSAL = re.compile(
     r"\b(?:i\s*(?:'|\u2019)?\s*a?m\s+(?:sorry|unable|not\s+able)|i\s+(?:can\s*(?:no|'|\u2019)?t|cannot|will\s+not|won(?:'|\u2019)t)\s+"

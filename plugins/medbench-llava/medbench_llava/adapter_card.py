@@ -28,20 +28,29 @@ def write_card(folder: Path, identity: Mapping[str, Any], facts: Mapping[str, An
 
 
 def _readme(kind: str, card: Mapping[str, Any]) -> str:
-    base, lora = card["base"], card["lora"]
-    use = "--model llava-lora --model-option adapter=THIS_FOLDER" if kind == "adapter" else "--model llava --model-option weights=THIS_FOLDER"
+    base = card["base"]
+    adapter = kind == "adapter"
+    use = "llava-lora --model-option adapter=THIS_FOLDER" if adapter else "llava --model-option weights=THIS_FOLDER"
     lines = [
-        f"# LLaVA, {'a LoRA adapter' if kind == 'adapter' else 'whole weights'} fitted by medbench",
+        f"# LLaVA, {'a LoRA adapter' if adapter else 'whole weights'} fitted by medbench",
         "",
-        f"* Begun from: {base.get('name') or base.get('preset') or 'a folder'} (digest {base['digest']})",
+        f"* Begun from: {base['name'] or 'a folder'} (digest {base['digest']})",
         f"* Learnt from: {card['n_examples']:,} examples (digest {card['data']['train']}), seed {card['seed']}",
+        *([_lora(card["lora"])] if adapter else []),
+        *(f"* Stage {stage['name']}: {stage['steps']:,} steps{_losses(stage)}" for stage in card["stages"]),
+        "",
+        f"Use it: `medbench run --task NAME --model {use}`",
+        "",
+        "Everything else is in card.json.",
+        "",
     ]
-    if kind == "adapter":
-        beside = ", the projector as a whole beside it" if lora["projector"] else ""
-        lines.append(f"* LoRA: r {lora['r']}, alpha {lora['alpha']:g}, dropout {lora['dropout']:g}, all linear modules of the language model{beside}")
-    lines += [f"* Stage {stage['name']}: {stage['steps']:,} steps{_losses(stage)}" for stage in card["stages"]]
-    lines += ["", "Use it:", "", f"    medbench run --task NAME {use}", "", "Everything else is in card.json.", ""]
     return "\n".join(lines)
+
+
+def _lora(lora: Mapping[str, Any]) -> str:
+    numbers = f"r {lora['r']}, alpha {lora['alpha']:g}, dropout {lora['dropout']:g}"
+    beside = "; the projector as a whole beside it" if lora["projector"] else ""
+    return f"* LoRA: {numbers}, on all linear modules of the language model{beside}"
 
 
 def _losses(stage: Mapping[str, Any]) -> str:

@@ -62,7 +62,7 @@ class VisionLanguageModel(ABC):
         aspect: How a picture becomes square: `pad`, `crop`, `squash`; empty: the family's own.
         quantize: `4bit` or `8bit`: bitsandbytes, on CUDA; empty: not.
         preset: `tiny`: random weights of the true class, made on the spot; marked untrained.
-        batch_size: Requests that go through the model together; 0: 8 for a large model on a CPU, else 32.
+        batch_size: Requests that go through the model together; 0: 8 for a large model on a CPU, 32 on an accelerator, 64 for a small one.
         workers: Threads that decode pictures; 0: one for each core, at most 8.
         trust_pickle: Read pickled weights, which can run code of their maker.
     """
@@ -139,7 +139,7 @@ class VisionLanguageModel(ABC):
             WeightsError: one of them is not there.
         """
         weights = find_weights(self.weights or self.WEIGHTS, revision=self.revision, trust_pickle=self.trust_pickle)
-        adapter = adapter_folder(self.adapter)
+        adapter = adapter_folder(self.adapter, trust_pickle=self.trust_pickle)
         if (weights / "base" / "config.json").is_file():
             adapter = adapter or (weights / "adapter" if (weights / "adapter").is_dir() else None)
             weights = weights / "base"
@@ -185,12 +185,12 @@ class VisionLanguageModel(ABC):
             return
         with tempfile.TemporaryDirectory(prefix="medbench-tiny-") as folder:
             base, adapter = build_tiny(Path(folder), self.TINY)
-            yield Sources(weights=base, adapter=adapter_folder(self.adapter) or adapter)
+            yield Sources(weights=base, adapter=adapter_folder(self.adapter, trust_pickle=self.trust_pickle) or adapter)
 
 
-def adapter_folder(name: str) -> Path | None:
+def adapter_folder(name: str, *, trust_pickle: bool = False) -> Path | None:
     """Return an adapter's folder; of a folder that `medbench fit` wrote, the one in it."""
     if not name:
         return None
-    folder = find_weights(name)
+    folder = find_weights(name, trust_pickle=trust_pickle)
     return folder / "adapter" if (folder / "adapter" / "adapter_config.json").is_file() else folder

@@ -28,6 +28,7 @@ class _Family:
     """What the families have in common."""
 
     shares_prompt = False
+    fixed_length = False
     PLACE = ""
     """What stands for a picture in a rendered prompt; empty: the tokenizer's image token."""
 
@@ -62,6 +63,8 @@ class _Family:
 
 class GemmaSpeaker(_Family):
     """Gemma 3 and MedGemma: a fixed number of tokens for a picture, which see each other both ways. Pan and scan is off."""
+
+    fixed_length = True
 
     def __init__(self, model: Any, tokenizer: Any, folder: Path, template: str) -> None:
         self.PLACE = str(tokenizer.boi_token)

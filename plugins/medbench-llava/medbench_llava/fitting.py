@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from medbench_torch.devices import Placement, place
+from medbench_torch.fit import Schedule, Settings, Stage, Trains
+from medbench_torch.fit import fit as run_stages
+from medbench_torch.tiny.llava import build_llava
+from medbench_torch.tiny.tokenizers import train_bpe
+from medbench_torch.weights import digest
 
 from medbench.errors import UsageError
 from medbench.interfaces import Example, FitEvents
 from medbench.types import Generate, Text
-from medbench_llava.base import Sources
+from medbench_llava.base import Sources, VisionLanguageModel
 from medbench_llava.learner import PROJECTOR, Learner
 from medbench_llava.templates import rendered
-from medbench_torch.devices import Placement, place
-from medbench_torch.fit import Schedule, Settings, Stage, Trains, fit as run_stages
-from medbench_torch.tiny.llava import build_llava
-from medbench_torch.tiny.tokenizers import train_bpe
-from medbench_torch.weights import digest
 
 if TYPE_CHECKING:
     from medbench_llava.llava import LlavaLora
@@ -50,7 +51,7 @@ def fit(
     """
     _refuse(model)
     with tempfile.TemporaryDirectory(prefix="medbench-tiny-") as scratch:
-        learner = _learner(model, examples, Path(scratch), seed)
+        learner = learner_of(model, examples, Path(scratch), seed)
         return run_stages(learner, stages_of(model), examples, validation, out, seed, events, settings=_settings(model))
 
 
@@ -59,7 +60,9 @@ def _refuse(model: LlavaLora) -> None:
     if model.adapter:
         raise UsageError("fit begins from a base, not from an adapter", hint="leave adapter out; to train on, merge it into weights first")
     if model.quantize:
-        raise UsageError(f"quantize={model.quantize}: a quantised base is not trained here", hint="leave quantize out; dtype=bfloat16 halves it")
+        raise UsageError(
+            f"quantize={model.quantize}: a quantised base is not trained here", hint="leave quantize out; dtype=bfloat16 halves it"
+        )
     if model.preset and model.weights:
         raise UsageError("preset and weights are both given", hint="preset=tiny makes its base; weights=FOLDER brings one")
     if model.preset and model.recipe.train != "lora":
@@ -124,15 +127,15 @@ def _settings(model: LlavaLora) -> Settings:
     )
 
 
-def _learner(model: LlavaLora, examples: Sequence[Example], scratch: Path, seed: int) -> Learner:
+def learner_of(model: LlavaLora, examples: Sequence[Example], scratch: Path, seed: int) -> Learner:
+    """Return the model as the loop sees it, its base loaded; a preset's base is written below `scratch` first."""
     recipe, tiny = model.recipe, bool(model.preset)
-    sources = tiny_base(model, examples, scratch, seed) if tiny else model.base_sources()
+    sources = tiny_base(model, examples, scratch, seed) if tiny else _given_base(model)
     wanted = place(model.device, model.dtype, model.attn)
     # to the processor first: the loop knows which device is whose; all weights in training are float32
     dtype = wanted.dtype if recipe.train == "lora" else torch.float32
     speaker, _ = model.assemble(sources, Placement(device=torch.device("cpu"), dtype=dtype, attn=wanted.attn, attn_asked=wanted.attn_asked))
-    name = model.preset or (model.weights if not Path(model.weights).exists() else "") or model.WEIGHTS
-    base = {"digest": digest(sources.weights), "preset" if tiny else "name": name if tiny or not Path(model.weights or "?").exists() else ""}
+    base = {"name": _name_of_base(model), "digest": digest(sources.weights)}
     return Learner(
         speaker,
         base=base,
@@ -146,12 +149,26 @@ def _learner(model: LlavaLora, examples: Sequence[Example], scratch: Path, seed:
     )
 
 
+def _given_base(model: LlavaLora) -> Sources:
+    sources = VisionLanguageModel.sources(model)
+    if sources.adapter is not None:
+        raise UsageError(f"weights={model.weights}: has an adapter, and fit begins from a base", hint=f"weights={model.weights}/base")
+    return sources
+
+
+def _name_of_base(model: LlavaLora) -> str:
+    """Return what may be written of the base: a hub id or a preset; a folder says nothing to others, and may name a person."""
+    if model.preset:
+        return f"preset {model.preset}"
+    return "" if model.weights and Path(model.weights).expanduser().exists() else model.weights or model.WEIGHTS
+
+
 def tiny_base(model: LlavaLora, examples: Sequence[Example], folder: Path, seed: int) -> Sources:
     """Write a LLaVA of the true class with random weights, whose tokenizer is trained on the text of the examples."""
     texts = []
     for request, target in examples:
         if isinstance(request, Generate) and isinstance(target, Text):
-            texts += [rendered(model.prompt_template, request), target.text]
+            texts += [rendered(model.prompt, request), target.text]
     weights = build_llava(
         folder / "base",
         seed=seed,

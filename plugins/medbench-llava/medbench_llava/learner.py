@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from medbench_torch.fit import Batch, Stage, Trains, chosen
+from medbench_torch.loading import quiet
 from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
 from safetensors.torch import save_file
 from torch import nn
@@ -20,7 +23,6 @@ from medbench.interfaces import Example
 from medbench.types import Generate, Image, Text
 from medbench_llava.speaker import LlavaSpeaker
 from medbench_llava.templates import rendered
-from medbench_torch.fit import Batch, Stage, Trains, chosen
 
 LINEARS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 """What LoRA wraps: every linear module of the language model's layers, as LLaVA's own training does."""
@@ -96,7 +98,10 @@ class Learner:
                 modules_to_save=[PROJECTOR] if self._lora["projector"] else None,
                 task_type="CAUSAL_LM",
             )
-            self.module = get_peft_model(self.speaker.model, config)
+            with warnings.catch_warnings():
+                # PEFT reads a name that transformers renames
+                warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*", category=FutureWarning)
+                self.module = get_peft_model(self.speaker.model, config)
         wanted = set(self.parameters_of(stage.trains))
         for name, parameter in self.module.named_parameters():
             if name in wanted:
@@ -143,14 +148,15 @@ class Learner:
         """Write `base/` after a stage that trained all or parts, `adapter/` after one that trained LoRA."""
         from medbench_llava.adapter_card import write_card  # noqa: PLC0415 - imports nothing of torch
 
-        if isinstance(self.module, PeftModel):
+        if stage.trains == "lora":
             out = folder / "adapter"
             self._save_adapter(out, state)
         else:
             out = folder / "base"
-            self.module.save_pretrained(out, state_dict=dict(state))
-            self.speaker.tokenizer.save_pretrained(out)
-            self.speaker.pixels.processor.save_pretrained(out)
+            with quiet():
+                self.speaker.model.save_pretrained(out, state_dict=dict(state))
+                self.speaker.tokenizer.save_pretrained(out)
+                self.speaker.pixels.processor.save_pretrained(out)
         write_card(out, self.identity(), facts)
 
     def _save_adapter(self, out: Path, state: Mapping[str, torch.Tensor]) -> None:

@@ -13,6 +13,7 @@ from medbench.errors import UsageError
 from medbench.interfaces import Example
 from medbench_llava.base import Sources, VisionLanguageModel
 from medbench_llava.presets import Tiny
+from medbench_llava.recipe import Recipe
 from medbench_llava.speaker import LlavaSpeaker
 
 ONE_TOWER = "it has one tower in all its releases; llava-med and llava-rad take this option"
@@ -37,11 +38,56 @@ class Llava(VisionLanguageModel):
 
 
 class LlavaLora(Llava):
-    """LLaVA-1.5 with a LoRA adapter: base, projector and adapter are those of one training, or it does not run."""
+    """LLaVA-1.5 with a LoRA adapter: base, projector and adapter are those of one training, or it does not run.
+
+    The options named here are those of `medbench fit` (`medbench_llava.recipe.Recipe`); all others are `VisionLanguageModel`'s.
+    """
 
     NAME: ClassVar[str] = "llava-lora"
     TINY: ClassVar[Tiny] = Tiny(adapter=True)
     REFUSED: ClassVar[Mapping[str, str]] = {"vision_tower": ONE_TOWER}
+
+    def __init__(
+        self,
+        *,
+        train: str | None = None,
+        r: int | None = None,
+        alpha: float | None = None,
+        dropout: float | None = None,
+        projector: bool | None = None,
+        lr: float | None = None,
+        projector_lr: float | None = None,
+        epochs: float | None = None,
+        steps: int | None = None,
+        minutes: float | None = None,
+        accumulate: int | None = None,
+        warmup: float | None = None,
+        weight_decay: float | None = None,
+        checkpointing: bool | None = None,
+        max_length: int | None = None,
+        augment: bool | None = None,
+        evaluate_every: int | None = None,
+        patience: int | None = None,
+        save_every: int | None = None,
+        base_steps: int | None = None,
+        base_lr: float | None = None,
+        tasks: str | None = None,
+        **options: Any,
+    ) -> None:
+        given = {name: value for name, value in locals().items() if name in Recipe.__struct_fields__}
+        super().__init__(**options)
+        self.recipe = Recipe.of(given)
+
+    def facts(self) -> dict[str, Any]:
+        """Return what is known only after loading.
+
+        Raises:
+            UsageError: an option of fitting was given to a run, where it would do nothing.
+        """
+        if self.recipe.given:
+            said = ", ".join(self.recipe.given)
+            raise UsageError(f"{said}: of medbench fit, not of a run", hint="leave them out; the adapter's card says how it was fitted")
+        return super().facts()
 
     def sources(self) -> Sources:
         """Return where weights and adapter lie.

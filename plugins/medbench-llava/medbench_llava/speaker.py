@@ -30,6 +30,8 @@ class LlavaSpeaker:
         WeightsError: tokenizer, processor and model are not of one build.
     """
 
+    fixed_length = True
+
     def __init__(self, model: Any, tokenizer: Any, pixels: Pixels, template: str) -> None:
         self.model = model
         self.tokenizer = tokenizer

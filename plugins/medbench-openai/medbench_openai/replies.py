@@ -143,6 +143,6 @@ def _answer_at(text: str, options: Sequence[str]) -> int | None:
 def _token_at(tokens: Sequence[_Token], text: str, place: int | None) -> int | None:
     """Return which token holds a character; None: the tokens do not spell the text."""
     if place is None or "".join(token.token for token in tokens) != text:
-        return 0 if place == 0 else None
+        return 0 if tokens and place == 0 else None
     ends = accumulate(len(token.token) for token in tokens)
     return next((at for at, end in enumerate(ends) if place < end), None)

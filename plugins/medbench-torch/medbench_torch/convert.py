@@ -26,7 +26,6 @@ from transformers import (
 from medbench.errors import MedbenchError, UsageError
 from medbench.types import Struct
 from medbench_torch.adapter_files import read_adapter
-from medbench_torch.devices import place
 from medbench_torch.foreign import (
     Tensors,
     clip_tower,
@@ -36,7 +35,7 @@ from medbench_torch.foreign import (
     split_llava,
     text_config_of,
 )
-from medbench_torch.loading import load_model, quiet
+from medbench_torch.loading import check_weights, quiet
 from medbench_torch.processing import llava_processor
 from medbench_torch.weights import WeightsError, digest, find_weights, read_json, read_tensors
 
@@ -69,7 +68,7 @@ def convert_llava(source: str | Path, out: str | Path, *, vision: str | Path = "
         trust_pickle: Read pickled weights.
 
     Returns:
-        The folder, loaded once to prove it whole.
+        The folder, whose tensors were compared with those of the model by name and shape.
 
     Raises:
         UsageError: the choice of the tower is left open, or `out` exists.
@@ -187,7 +186,7 @@ def _tokenizer(folder: Path) -> PreTrainedTokenizerBase:
         raise WeightsError(
             f"{folder}: its tokenizer cannot be read ({reason})", hint="tokenizer.model needs: pip install sentencepiece"
         ) from error
-    tokenizer.add_special_tokens({"pad_token": tokenizer.pad_token or "<pad>", "extra_special_tokens": {"image_token": "<image>"}})
+    tokenizer.add_special_tokens({"pad_token": tokenizer.pad_token or "<pad>", "extra_special_tokens": ["<image>"]})
     return tokenizer
 
 
@@ -218,7 +217,7 @@ def _write(parts: Parts, tokenizer: PreTrainedTokenizerBase, out: Path, notes: M
         GenerationConfig(**ids).save_pretrained(partial)
         llava_processor(tokenizer, parts.tower_config, parts.strategy, pad=pad_images).save_pretrained(partial)
     (partial / NOTES).write_text(json.dumps(notes, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    load_model(LlavaForConditionalGeneration, partial, place("cpu", config.dtype if isinstance(config.dtype, str) else str(config.dtype)))
+    check_weights(LlavaForConditionalGeneration, partial)
     return partial.rename(target)
 
 

@@ -117,7 +117,8 @@ def text_config_of(config: Mapping[str, Any], source: str) -> PreTrainedConfig:
         raise WeightsError(f"{source}: mm_projector_type {config.get('mm_projector_type', 'linear')}", hint="only mlp2x_gelu is converted")
     if config.get("mm_use_im_start_end"):
         raise WeightsError(f"{source}: mm_use_im_start_end is set", hint="LLaVA 1.5 and its relatives do without")
-    return TEXT_KINDS[kind](**{key: config[key] for key in _TEXT_FIELDS if config.get(key) is not None})
+    # a null is a value too: a Mistral without a sliding window says so
+    return TEXT_KINDS[kind](**{key: config[key] for key in _TEXT_FIELDS if key in config})
 
 
 def clip_tower(tensors: Mapping[str, torch.Tensor], source: str, heads: int = 0) -> tuple[CLIPVisionConfig, Tensors]:
@@ -131,7 +132,9 @@ def clip_tower(tensors: Mapping[str, torch.Tensor], source: str, heads: int = 0)
     Raises:
         WeightsError: there is no image tower among them.
     """
-    kept = {name: tensor for name, tensor in tensors.items() if name.startswith("vision_model.") and not _DROPPED.search(name)}
+    bare = "embeddings.class_embedding" in tensors
+    named = {f"vision_model.{name}": tensor for name, tensor in tensors.items()} if bare else tensors
+    kept = {name: tensor for name, tensor in named.items() if name.startswith("vision_model.") and not _DROPPED.search(name)}
     try:
         patches = kept["vision_model.embeddings.patch_embedding.weight"]
         positions = kept["vision_model.embeddings.position_embedding.weight"]
@@ -145,7 +148,7 @@ def clip_tower(tensors: Mapping[str, torch.Tensor], source: str, heads: int = 0)
         hidden_size=width,
         intermediate_size=inner,
         num_hidden_layers=_count(kept, r"^vision_model\.encoder\.layers\.(\d+)\."),
-        num_attention_heads=heads or width // HEAD,
+        num_attention_heads=heads or max(1, width // HEAD),
         image_size=_side(positions.shape[0] - 1, patch),
         patch_size=patch,
         projection_dim=width,
@@ -173,7 +176,7 @@ def dinov2_tower(tensors: Mapping[str, torch.Tensor], source: str, heads: int = 
     for name, tensor in trunk.items():
         if found := _QKV.match(name):
             for part, third in zip(("query", "key", "value"), tensor.chunk(3), strict=True):
-                made[f"encoder.layer.{found[1]}.attention.attention.{part}.{found[2]}"] = third.contiguous()
+                made[f"encoder.layer.{found[1]}.attention.attention.{part}.{found[2]}"] = third.clone()
         else:
             made[_renamed(name, source)] = tensor
     try:
@@ -188,7 +191,7 @@ def dinov2_tower(tensors: Mapping[str, torch.Tensor], source: str, heads: int = 
         hidden_size=width,
         mlp_ratio=inner / width if inner % width else inner // width,
         num_hidden_layers=_count(made, r"^encoder\.layer\.(\d+)\."),
-        num_attention_heads=heads or width // HEAD,
+        num_attention_heads=heads or max(1, width // HEAD),
         image_size=_side(positions.shape[1] - 1, patch),
         patch_size=patch,
         layer_norm_eps=1e-6,

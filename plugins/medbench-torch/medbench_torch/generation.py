@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -38,6 +38,9 @@ class Speaker(Protocol):
     shares_prompt: bool
     """Positions are counted by the attention mask alone, so that options can go on from the cached prompt."""
 
+    fixed_length: bool
+    """Every picture has the same number of tokens: `prompt_ids` needs no features."""
+
     def prepare(self, picture: Any) -> Any:
         """Return what the tower takes of one RGB picture. Called in threads."""
         ...
@@ -68,9 +71,10 @@ def left_padded(ids: Sequence[Sequence[int]], pad_id: int, device: torch.device 
 
 
 def fitting_batch(model: Any) -> int:
-    """Return a batch size to begin with: 8 where a large model runs on a CPU, 32 elsewhere; what does not fit is halved."""
-    large = sum(parameter.numel() for parameter in model.parameters()) > SMALL
-    return 8 if large and model.device.type == "cpu" else 32
+    """Return a batch size to begin with: 8 for a large model on a CPU, 32 on an accelerator, 64 for a small one; halved if need be."""
+    if sum(parameter.numel() for parameter in model.parameters()) <= SMALL:
+        return 64
+    return 8 if model.device.type == "cpu" else 32
 
 
 class Generator:
@@ -100,27 +104,29 @@ class Generator:
 
     def __call__(self, requests: Sequence[Generate]) -> Iterator[Answer]:
         """Yield (index, answer) as batches are ready, in any order; what cannot be put is `Failed`."""
-        lengths: dict[int, int] = {}
+        ids: dict[int, list[int]] = {}
         for index, request in enumerate(requests):
             try:
-                lengths[index] = len(self.speaker.prompt_ids(request))
+                ids[index] = self.speaker.prompt_ids(request)
             except InputError as error:
                 yield index, Failed(kind="input", error=str(error))
         # longest first: what does not fit shows at once
-        order = sorted(lengths, key=lambda index: (bool(requests[index].images), bool(requests[index].options), -lengths[index], index))
+        order = sorted(ids, key=lambda index: (bool(requests[index].images), bool(requests[index].options), -len(ids[index]), index))
         pictures = _Pictures(self, [requests[index] for index in order])
         while order:
             kind = bool(requests[order[0]].images)
             batch = [index for index in order[: self.batch_size] if bool(requests[index].images) == kind]
             order = order[len(batch) :]
-            yield from self._answered(requests, batch, pictures)
+            yield from self._answered(requests, ids if self.speaker.fixed_length else {}, batch, pictures)
 
-    def _answered(self, requests: Sequence[Generate], batch: list[int], pictures: _Pictures) -> Iterator[Answer]:
+    def _answered(
+        self, requests: Sequence[Generate], ids: Mapping[int, list[int]], batch: list[int], pictures: _Pictures
+    ) -> Iterator[Answer]:
         queue = [batch]
         while queue:
             part = queue.pop(0)
             try:
-                answers = self._batch([requests[index] for index in part], pictures)
+                answers = self._batch([requests[index] for index in part], [ids.get(index) for index in part], pictures)
             except OutOfMemory as error:
                 self.cache.clear()
                 if len(part) == 1:
@@ -133,7 +139,7 @@ class Generator:
             yield from zip(part, answers, strict=True)
 
     @torch.inference_mode()
-    def _batch(self, requests: list[Generate], pictures: _Pictures) -> list[Text | Failed]:
+    def _batch(self, requests: list[Generate], ids: list[list[int] | None], pictures: _Pictures) -> list[Text | Failed]:
         """Return one answer per request, in order.
 
         Raises:
@@ -141,16 +147,16 @@ class Generator:
         """
         with memory_guard():
             found = pictures.features(requests)
-            rows = [self._row(request, features) for request, features in zip(requests, found, strict=True)]
+            rows = [self._row(*parts) for parts in zip(requests, ids, found, strict=True)]
             open_ = [row for row in rows if isinstance(row, _Row)]
             texts = iter(self._written(open_) if open_ else [])
             return [next(texts) if isinstance(row, _Row) else row for row in rows]
 
-    def _row(self, request: Generate, features: list[Any] | InputError) -> _Row | Failed:
+    def _row(self, request: Generate, ids: list[int] | None, features: list[Any] | InputError) -> _Row | Failed:
         try:
             if isinstance(features, InputError):
                 raise features
-            ids = self.speaker.prompt_ids(request, features)
+            ids = ids or self.speaker.prompt_ids(request, features)
         except InputError as error:
             return Failed(kind="input", error=str(error))
         room = self.speaker.context_length - len(ids)

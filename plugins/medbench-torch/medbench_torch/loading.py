@@ -17,7 +17,7 @@ import transformers
 from torch import nn
 
 from medbench.errors import UsageError, nearest
-from medbench_torch.devices import Placement, memory_guard
+from medbench_torch.devices import Placement, memory_guard, place
 from medbench_torch.weights import (
     PICKLES,
     TRUST,
@@ -57,15 +57,41 @@ def load_model(
         OutOfMemory: the model does not fit.
     """
     folder = find_weights(weights, revision=revision, trust_pickle=trust_pickle)
+    more = _readable(cls, folder, trust_pickle=trust_pickle)
+    with memory_guard():
+        model, info = _from_pretrained(cls, folder, placement, kwargs | more)
+        _is_strict(folder, type(model).__name__, info)
+        moved: nn.Module = model.to(placement.device)
+    return moved.eval()
+
+
+def check_weights(cls: Any, folder: Path, *, trust_pickle: bool = False) -> None:
+    """Check by names and shapes alone that a folder holds the weights of a model: nothing is loaded, whatever its size.
+
+    Args:
+        cls: As for `load_model`.
+        folder: The folder.
+        trust_pickle: Read pickled weights.
+
+    Raises:
+        WeightsError: as from `load_model`.
+    """
+    more = _readable(cls, folder, trust_pickle=trust_pickle)
+    model, info = _from_pretrained(cls, folder, place("cpu"), {"device_map": "meta"} | more)
+    _is_strict(folder, type(model).__name__, info)
+
+
+def _readable(cls: Any, folder: Path, *, trust_pickle: bool) -> dict[str, Any]:
+    """Return what `from_pretrained` must be told about the form of the weights, all files of which are there.
+
+    Raises:
+        WeightsError: a file is missing, a pickle that is not trusted, or the folder is of another kind of model.
+    """
     _is_a_model_of(cls, folder)
     pickled = [file for file in checkpoint_files(folder) if file.suffix in PICKLES]
     if pickled and not trust_pickle:
         raise WeightsError(f"{pickled[0]}: a pickle, which is not read", hint=TRUST)
-    with memory_guard():
-        model, info = _from_pretrained(cls, folder, placement, kwargs | ({"use_safetensors": False} if pickled else {}))
-        _is_strict(folder, type(model).__name__, info)
-        moved: nn.Module = model.to(placement.device)
-    return moved.eval()
+    return {"use_safetensors": False} if pickled else {}
 
 
 def strict_state(module: nn.Module, state: Mapping[str, torch.Tensor], *, ignore: Iterable[str] = (), source: str = "") -> None:

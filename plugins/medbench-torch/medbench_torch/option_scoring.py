@@ -83,7 +83,7 @@ def wordings_of(tokenizer: Any, options: Sequence[str]) -> list[Wording]:
     made: dict[tuple[int, ...], str] = {}
     for option in options:
         said = option.strip()
-        cases = dict.fromkeys((said, said.lower(), said[:1].upper() + said[1:], said.upper()))
+        cases = dict.fromkeys((said, said.lower(), said[:1].upper() + said[1:], said[:1].upper() + said[1:].lower(), said.upper()))
         for text in (before + case for case in cases for before in ("", " ")):
             ids = tuple(tokenizer(text, add_special_tokens=False)["input_ids"])
             if ids:

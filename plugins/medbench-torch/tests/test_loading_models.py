@@ -6,7 +6,7 @@ import shutil
 import pytest
 import torch
 from medbench_torch.devices import place
-from medbench_torch.loading import facts, load_model, strict_state
+from medbench_torch.loading import check_weights, facts, load_model, strict_state
 from medbench_torch.weights import WeightsError
 from safetensors.torch import load_file, save_file
 from torch import nn
@@ -177,6 +177,13 @@ def test_attention_that_a_model_lacks_is_an_error_only_when_asked_for(tiny_llava
     assert load(tiny_llava).config._attn_implementation == "eager"
     with pytest.raises(UsageError, match="attn=sdpa: LlavaForConditionalGeneration does not have it"):
         load_model(LlavaForConditionalGeneration, tiny_llava, place("cpu", attn="sdpa"))
+
+
+def test_names_and_shapes_are_checked_without_loading(folder):
+    check_weights(LlavaForConditionalGeneration, folder)
+    rewrite(folder, lambda tensors: tensors.update({"extra.weight": torch.ones(2)}))
+    with pytest.raises(WeightsError, match=r"extra\.weight"):
+        check_weights(LlavaForConditionalGeneration, folder)
 
 
 def test_own_networks_are_filled_as_strictly():

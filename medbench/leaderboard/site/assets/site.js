@@ -28,18 +28,16 @@
 
   const share = (column, value) => Math.max(0, Math.min(100, (100 * (value - column.low)) / (column.high - column.low || 1)));
 
-  const drawBar = (column, cell) => {
+  // where the interval begins and ends and where the value stands, in per cent of the column's range: the style draws them
+  const bar = (column, cell) => {
     if (cell[0] === null) return "";
-    const low = share(column, cell[3] === null ? cell[0] : cell[3]);
-    const high = share(column, cell[4] === null ? cell[0] : cell[4]);
-    const place = (value) => value.toFixed(1);
-    return `<span class="bar" aria-hidden="true"><i style="left:${place(low)}%;width:${place(high - low)}%"></i>` +
-      `<b style="left:${place(share(column, cell[0]))}%"></b></span>`;
+    const ends = [cell[3] === null ? cell[0] : cell[3], cell[4] === null ? cell[0] : cell[4], cell[0]];
+    const [low, high, value] = ends.map((end) => share(column, end).toFixed(1));
+    return ` style="--low:${low}%;--high:${high}%;--value:${value}%"`;
   };
 
   const drawCell = (column, cell) => cell
-    ? `<span class="cell" title="${escaped(hover(column, cell))}"><span class="value">${escaped(cell[1])}</span> ` +
-      `<span class="range">${escaped(cell[2])}</span>${drawBar(column, cell)}</span>`
+    ? `<span class="cell"${bar(column, cell)} title="${escaped(hover(column, cell))}"><b>${escaped(cell[1])}</b> ${escaped(cell[2])}</span>`
     : '<span class="absent">not computed</span>';
 
   const sortable = (column, cell) => cell && cell[0] !== null ? cell[0] : (column.lower ? Infinity : -Infinity);
@@ -92,7 +90,7 @@
     columns,
     deferRender: true,
     autoWidth: false,
-    pageLength: 50,
+    pageLength: board.columns.length > 12 ? 25 : 50,
     lengthMenu: [25, 50, 100, 250],
     paging: board.rows.length > 25,
     info: board.rows.length > 25,

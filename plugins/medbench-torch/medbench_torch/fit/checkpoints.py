@@ -104,6 +104,7 @@ class Partial:
 
         Raises:
             UsageError: what is there was begun with another plan.
+            StorageError: it is something else.
         """
         found = _read(self.folder / PROGRESS, Progress)
         if found and resume:
@@ -163,6 +164,9 @@ class Partial:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _clear(self) -> None:
+        strange = [path.name for path in self.folder.iterdir() if not path.name.startswith((".", "stage-", RESULT, PROGRESS))]
+        if strange:
+            raise StorageError(f"{self.folder}: there is something in it already ({strange[0]})", hint="another --out: state is kept there")
         for path in self.folder.iterdir():
             if path.is_dir():
                 shutil.rmtree(path)

@@ -59,7 +59,7 @@ class Trainable(Protocol):
 
 
 def chosen(module: nn.Module, trains: Trains, *, also: Sequence[str] = ()) -> list[str]:
-    """Return the names of the parameters that `trains` stands for; `also` are parts of names that belong to "lora".
+    """Return the names of the parameters that `trains` stands for; `also` are parts of names that go with "lora", where there are any.
 
     Raises:
         UsageError: a part of a name occurs in no parameter.
@@ -67,14 +67,15 @@ def chosen(module: nn.Module, trains: Trains, *, also: Sequence[str] = ()) -> li
     names = [name for name, parameter in module.named_parameters() if parameter.is_floating_point()]
     if trains == "full":
         return names
-    parts = ("lora_", *also) if trains == "lora" else tuple(trains)
+    parts = ("lora_",) if trains == "lora" else tuple(trains)
     for part in parts:
         if not any(part in name for name in names):
             tops = sorted({name.split(".")[0] for name in names})
             raise UsageError(
                 f"train = {part}: no parameter has that in its name", hint=f"full, lora, or a part of a name below {', '.join(tops)}"
             )
-    return [name for name in names if any(part in name for part in parts)]
+    taken = (*parts, *also) if trains == "lora" else parts
+    return [name for name in names if any(part in name for part in taken)]
 
 
 def groups_of(module: nn.Module, names: Sequence[str], stage: Stage) -> list[dict[str, Any]]:
@@ -109,9 +110,11 @@ def _frozen(module: nn.Module) -> Iterator[nn.Module]:
 
 
 def checkpoint_activations(module: nn.Module) -> bool:
-    """Switch gradient checkpointing on in every part that offers it; say whether one did."""
-    found = [part for part in module.modules() if hasattr(part, "gradient_checkpointing_enable")]
-    if not found:
-        return False
-    found[0].gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
-    return True
+    """Switch gradient checkpointing on in a network of transformers or diffusers, or in its parts; say whether one offers it."""
+    for part in module.modules():
+        # the newer name of transformers, whose older one warns
+        for name in ("activation_checkpointing_enable", "gradient_checkpointing_enable", "enable_gradient_checkpointing"):
+            if name in dir(type(part)):
+                getattr(part, name)()
+                return True
+    return False

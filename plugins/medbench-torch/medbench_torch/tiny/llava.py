@@ -137,10 +137,19 @@ def build_lora(
     wanted: Any = list(targets) if dialect == dialects.LLAVA else rf".*language_model.*\.({'|'.join(targets)})"
     config = LoraConfig(r=r, lora_alpha=alpha, target_modules=wanted, task_type="CAUSAL_LM", base_model_name_or_path="tiny/llava")
     config.save_pretrained(folder)
+    _sort_targets(folder / "adapter_config.json")
     save_file(tensors, folder / "adapter_model.safetensors", metadata={"format": "pt"})
     if projector:
         _save_projector(model, folder, generator)
     return folder
+
+
+def _sort_targets(file: Path) -> None:
+    """PEFT keeps targets as a set and writes them in any order: equal seeds give equal bytes."""
+    said = json.loads(file.read_text(encoding="utf-8"))
+    if isinstance(said["target_modules"], list):
+        said["target_modules"].sort()
+    file.write_text(json.dumps(said, indent=2, sort_keys=True), encoding="utf-8")
 
 
 def _save_projector(model: LlavaForConditionalGeneration, folder: Path, generator: torch.Generator) -> None:

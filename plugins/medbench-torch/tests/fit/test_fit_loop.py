@@ -165,7 +165,12 @@ def test_the_same_fit_again_does_nothing_and_another_is_refused(line, tmp_path):
     (tmp_path / "mine" / "thesis.txt").write_text("x")
     with pytest.raises(StorageError, match="holds something else"):
         fit(line.Line(), [line.stage()], line.planes(20), [], tmp_path / "mine", 0, settings=QUICK)
-    assert (tmp_path / "mine" / "thesis.txt").read_text() == "x"
+    (tmp_path / "new.partial").mkdir()
+    (tmp_path / "new.partial" / "thesis.txt").write_text("x")
+    with pytest.raises(StorageError, match="something in it already"):
+        fit(line.Line(), [line.stage()], line.planes(20), [], tmp_path / "new", 0, settings=QUICK)
+    assert (tmp_path / "mine" / "thesis.txt").exists()
+    assert (tmp_path / "new.partial" / "thesis.txt").exists()
 
 
 def test_other_settings_do_not_go_on_from_a_state(line, tmp_path):
