@@ -32,16 +32,16 @@ vectors = np.concatenate([images, captions])
 samples = [
     Sample(id=str(n), group=str(n), split="test", images=(Image(path=str(n)),), references=(str({PAIRS} + n),)) for n in range({PAIRS})
 ]
-start = time.perf_counter()
+start = time.process_time()
 ranks = [prediction.value.rank for prediction in Retrieval().predictions(samples, Outputs(), Retrieval.Params())]
-seconds = time.perf_counter() - start
+seconds = time.process_time() - start
 print(seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, sum(rank == 1 for rank in ranks) / len(ranks))
 """
 """Run in a process of its own, whose largest memory is then that of the retrieval."""
 
 
 def _retrieval() -> tuple[float, float, float]:
-    """Return seconds, GiB and recall at 1 of both directions."""
+    """Return seconds of processor time (others work on the machine too), GiB and recall at 1 of both directions."""
     done = subprocess.run([sys.executable, "-c", ALONE], capture_output=True, text=True, check=True)
     seconds, memory, recall = (float(item) for item in done.stdout.split())
     return seconds, memory, recall
@@ -65,7 +65,7 @@ def figures() -> Iterator[Figure]:
     """Yield the figures."""
     seconds, memory, recall = _retrieval()
     size = f"{PAIRS:,} x {PAIRS:,} at {DIM}-d, both directions"
-    yield f"retrieval, {size}", round(seconds, 1), "s", "no other: a budget", "<= 600", seconds <= 600
+    yield f"retrieval, {size}", round(seconds, 1), "CPU s", "no other: a budget", "<= 400", seconds <= 400
     yield "retrieval, memory of the same", round(memory, 2), "GiB", "float64 table: 75 GiB", f"<= {MEMORY_GB:g}", memory <= MEMORY_GB
     yield "retrieval, recall at 1 of the same", round(recall, 4), "", "chance: 0.00001", ">= 0.9", recall >= 0.9
     seconds = min(_probe() for _ in range(3))

@@ -25,7 +25,7 @@ class Standing(Struct):
     """How far one run of a suite is."""
 
     cell: Cell
-    folder: Path
+    folder: str
     total: int
     missing: int
     done: bool
@@ -81,7 +81,7 @@ def standings(planned: Sequence[tuple[Cell, Plan]], registry: Registry) -> Itera
         known = [one.usd for one in expected.values() if one.usd is not None]
         yield Standing(
             cell=cell,
-            folder=prospect.folder,
+            folder=str(prospect.folder),
             total=prospect.total,
             missing=prospect.missing,
             done=prospect.done,

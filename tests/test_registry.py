@@ -72,7 +72,7 @@ def test_the_plugin_of_a_card_is_known(crowded):
 
 def test_models_are_listed_by_capability(crowded):
     assert "twin" in crowded.models_that("embed")
-    assert crowded.models_that("ground") == []
+    assert crowded.models_that("ground") == ["subprocess"]
 
 
 def test_modules_that_cannot_be_found_are_named_without_an_import():

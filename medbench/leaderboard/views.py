@@ -79,8 +79,9 @@ def cell_text(score: Score | None) -> str:
 
 
 def heading(table: Standings, key: str) -> str:
-    """Return what a column is called; an arrow says that less is better."""
-    label = table.board.column(key).label
+    """Return what a column is called; an arrow says that less is better, and where there are several tasks its task stands before it."""
+    column = table.board.column(key)
+    label = f"{column.task}: {column.label}" if column.task and len(table.board.tasks) > 1 else column.label
     return f"{label} ↓" if key in table.lower_is_better else label
 
 
@@ -155,7 +156,15 @@ def to_csv(table: Standings) -> str:
     writer = csv.writer(out, lineterminator="\n")
     parts, keys = ("", " low", " high", " n"), table.keys
     writer.writerow(
-        ["rank first", "rank last", "system", "id", *(f"{c.label}{part}" for c in table.columns for part in parts), "verified", "notes"]
+        [
+            "rank first",
+            "rank last",
+            "system",
+            "id",
+            *(f"{heading(table, key).removesuffix(' ↓')}{part}" for key in keys for part in parts),
+            "verified",
+            "notes",
+        ]
     )
     for row in table.rows:
         ranks = [str(row.rank.first), str(row.rank.last)] if row.rank else ["", ""]

@@ -44,12 +44,16 @@ def rows_of(kept: Kept) -> list[SampleRow]:
 def asked_about(kept: Kept, sample: str) -> dict[str, dict[str, list[dict[str, Any]]]]:
     """Return condition -> metric (and judge) -> what a second model was asked about a sample: each call whole, with what it took."""
     made: dict[str, dict[str, list[dict[str, Any]]]] = {}
+    bill = kept.record.costs.get("judge")
+    judges = {one.convention["by"] for one in kept.measured if "by" in one.convention}
+    price = bill.price if bill and len(judges) == 1 else None
     for one in kept.measured:
         if hasattr(one.metric, "exchanges"):
             rows = [row for row, owner in zip(one.rows, one.samples, strict=True) if owner.id == sample]
             for calls in one.metric.exchanges(rows):
                 name = " by ".join(filter(None, (one.plan.card.name, one.convention.get("by", ""))))
-                made.setdefault(as_text(one.condition), {}).setdefault(name, []).extend(calls)
+                priced = [{**call, **({"usd": round(price.of(call), 6)} if price else {})} for call in calls]
+                made.setdefault(as_text(one.condition), {}).setdefault(name, []).extend(priced)
     return made
 
 

@@ -27,7 +27,8 @@ from medbench.types import Generate, Image
 SAMPLES = 64
 QUESTIONS = 2
 """Questions about each picture: VQA-RAD's test split has 2.2."""
-NEW_TOKENS = 24
+NEW_TOKENS = 64
+"""Between an answer and a report."""
 LARGE_TOKENS = 128
 LARGE_BATCH = 32
 LARGE_ALONE = 6

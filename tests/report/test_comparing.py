@@ -11,10 +11,10 @@ from medbench.errors import UsageError
 from medbench.measuring import Measured
 from medbench.metric_plans import MetricPlan
 from medbench.reducing import Target, paired_targets
+from medbench.report import pair_tests
 from medbench.report.comparing import compare
 from medbench.report.diffing import diff
 from medbench.report.measured import Kept
-from medbench.report.pair_tests import clusters, tested
 from medbench.runs import RunFolder
 from medbench.stats.multiplicity import holm
 from medbench.testing import FakeModel, write_fake_data
@@ -41,7 +41,11 @@ def kept(run, registry):
     """Runs a model that answers a question right where `right(number)` says so, and reads the run back."""
 
     def make(name, right, **options):
-        model = FakeModel(lambda r: Text(text=word_of(r) if right(number_of(r)) else "nonsense"), identity=name, name=name)
+        model = FakeModel(
+            lambda r: Text(text={True: word_of(r), False: "nonsense", None: f"{word_of(r)} or so"}[right(number_of(r))]),
+            identity=name,
+            name=name,
+        )
         return Kept(RunFolder(run(model, **options).folder), registry)
 
     return make
@@ -138,10 +142,10 @@ def test_single_types_are_compared_on_request(kept):
 
 def test_randomisation_is_asked_for(kept):
     rules = {"conventions": ("medbench",)}
-    first, second = kept("first", lambda n: n % 2 == 0, **rules), kept("second", lambda n: n % 5 != 0, **rules)
+    first, second = kept("first", lambda n: n % 2 == 0 or None, **rules), kept("second", lambda n: n % 5 != 0, **rules)
     plain, random = compare([first, second]), compare([first, second], test="randomisation")
-    assert difference(plain, "open-recall").test.startswith("paired percentile bootstrap")
-    assert difference(random, "open-recall").test.startswith(("sign flips", "exact sign flips", "approximate randomisation"))
+    assert difference(plain, "open-f1").test.startswith("paired percentile bootstrap")
+    assert difference(random, "open-f1").test.startswith(("sign flips", "exact sign flips", "approximate randomisation"))
     assert difference(random, "overall").test == difference(plain, "overall").test
 
 
@@ -203,17 +207,17 @@ def test_areas_are_tested_by_delong_and_in_groups_by_obuchowski():
     rng = np.random.default_rng(0)
     truth = np.arange(80) % 2.0
     rows = [np.column_stack([truth, truth * scale + rng.normal(size=80)]) for scale in (2.0, 0.5)]
-    found = tested(targets_of(*rows, [str(n) for n in range(80)]), "macro", "bootstrap", 0)
+    found = pair_tests.tested(targets_of(*rows, [str(n) for n in range(80)]), "macro", "bootstrap", 0)
     assert found.method == "DeLong: 80 rows"
     assert found.low < found.difference < found.high
-    grouped = tested(targets_of(*rows, [str(n // 4) for n in range(80)]), "macro", "bootstrap", 0)
+    grouped = pair_tests.tested(targets_of(*rows, [str(n // 4) for n in range(80)]), "macro", "bootstrap", 0)
     assert grouped.method == "Obuchowski: 20 groups"
 
 
 def test_clusters_are_numbered_and_none_where_every_row_stands_alone():
     pair = targets_of(np.zeros((4, 2)), np.zeros((4, 2)), ["b", "a", "b", "c"])
-    assert clusters(pair[0]).tolist() == [1, 0, 1, 2]
-    assert clusters(targets_of(np.zeros((2, 2)), np.zeros((2, 2)), ["a", "b"])[0]) is None
+    assert pair_tests.clusters(pair[0]).tolist() == [1, 0, 1, 2]
+    assert pair_tests.clusters(targets_of(np.zeros((2, 2)), np.zeros((2, 2)), ["a", "b"])[0]) is None
     assert isinstance(pair[0], Target)
 
 

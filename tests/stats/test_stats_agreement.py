@@ -166,3 +166,66 @@ def test_an_interval_of_agreement_keeps_groups_together():
 
     grouped, alone = bootstrap(kappa, np.repeat(np.arange(50), 4)), bootstrap(kappa, np.arange(200))
     assert grouped.high - grouped.low > 1.6 * (alone.high - alone.low)
+
+
+BLAND_ALTMAN_1986 = np.array(
+    [
+        [494, 395, 516, 434, 476, 557, 413, 442, 650, 433, 417, 656, 267, 478, 178, 423, 427],
+        [512, 430, 520, 428, 500, 600, 364, 380, 658, 445, 432, 626, 260, 477, 259, 350, 451],
+    ]
+)
+"""Lancet 327:307, table: peak flow (l/min) of 17 people, first readings by a Wright meter and a mini Wright meter."""
+
+TUNA = np.array([[44.4, 45.9, 41.9, 53.3, 44.7, 44.1, 50.7, 45.2, 60.1], [2.6, 3.1, 2.5, 5.0, 3.6, 4.0, 5.2, 2.8, 3.8]])
+"""Hollander and Wolfe, Nonparametric Statistical Methods (1973), p. 185: lightness and panel score of tuna; tau is .444."""
+
+TELEVISION = np.array([[106, 100, 86, 101, 99, 103, 97, 113, 112, 110], [7, 27, 2, 50, 28, 29, 20, 12, 6, 17]])
+"""The worked example of Wikipedia's page on Spearman's coefficient: IQ and hours of television; rho is -29/165."""
+
+
+def test_limits_of_agreement_of_the_published_example():
+    bias, low, high = agreement.limits_of_agreement(*BLAND_ALTMAN_1986, once(17))
+    assert bias == pytest.approx([-2.1], abs=0.05)
+    assert (high - low) / (2 * 1.96) == pytest.approx([38.8], abs=0.05)
+    # the paper rounds to two standard deviations: -79.7 and 75.5
+    assert (bias - 2 * (high - bias) / 1.96)[0] == pytest.approx(-79.7, abs=0.1)
+    assert (bias + 2 * (high - bias) / 1.96)[0] == pytest.approx(75.5, abs=0.1)
+
+
+def test_limits_of_agreement_count_a_row_as_often_as_its_weight():
+    one, other = BLAND_ALTMAN_1986.astype(float)
+    one[3] = np.nan
+    weights = next(draws(17, 6, 0, 6))
+    ours = agreement.limits_of_agreement(one, other, weights)
+    for row in range(6):
+        again = _again(weights[row])
+        difference = (one - other)[again][~np.isnan(one[again])]
+        spread = 1.96 * difference.std(ddof=1)
+        expected = difference.mean(), difference.mean() - spread, difference.mean() + spread
+        assert [figure[row] for figure in ours] == pytest.approx(expected)
+
+
+def test_limits_of_agreement_need_two_rows_of_the_same_things():
+    assert np.isnan(np.array(agreement.limits_of_agreement(np.ones(1), np.ones(1), once(1)))).all()
+    with pytest.raises(ValueError, match="same rows"):
+        agreement.limits_of_agreement(np.ones(2), np.ones(3), once(2))
+
+
+def test_rank_correlations_of_the_published_example():
+    assert correlation.kendall(*TUNA, once(9)) == pytest.approx([0.4444444], abs=1e-6)
+    assert correlation.spearman(*TELEVISION, once(10)) == pytest.approx([-29 / 165])
+
+
+def test_the_share_of_equal_ratings_is_that_of_pairs():
+    ratings = np.array([[1, 2, 3, np.nan], [1, 2, np.nan, 5], [1, 3, np.nan, np.nan]], dtype=float)
+    weights = np.array([[1.0, 1, 1, 1], [2, 0, 5, 5], [0, 0, 1, 1]])
+    assert agreement.same_share(ratings, weights).round(6).tolist()[:2] == [round((1 + 1 / 3) / 2, 6), 1.0]
+    assert np.isnan(agreement.same_share(ratings, weights)[2])
+
+
+def test_quadratic_kappa_of_a_table_agrees_with_statsmodels():
+    inter_rater = pytest.importorskip("statsmodels.stats.inter_rater", reason="statsmodels is the oracle here")
+    table = np.array([[11, 3, 1, 0], [1, 19, 9, 0], [0, 1, 26, 12], [0, 0, 2, 15]])
+    one, other = np.repeat(np.indices((4, 4)).reshape(2, 16), table.ravel(), axis=1)
+    ours = agreement.quadratic_kappa(one, other, range(4), once(one.size))
+    assert ours == pytest.approx([inter_rater.cohens_kappa(table, wt="quadratic").kappa], abs=1e-12)

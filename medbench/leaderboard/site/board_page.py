@@ -103,11 +103,10 @@ def _payload(held: Held, url: str) -> dict[str, Any]:
 def _column(column: Column, table: Standings) -> dict[str, Any]:
     scores = [row.cells[column.key] for row in table.rows if column.key in row.cells]
     ends = [value for score in scores for value in (score.value, score.low, score.high) if value is not None]
-    several = len(table.board.tasks) > 1 and column.task
     return {
         "key": column.key,
         "label": column.label,
-        "heading": f"{column.task}: {column.label}" if several else column.label,
+        "heading": heading(table, column.key),
         "task": column.task or "mean",
         "unit": scores[0].unit if scores else "fraction",
         "lower": column.key in table.lower_is_better,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from medbench.identity import safe_name
 from medbench.leaderboard.admission import contaminated
 from medbench.leaderboard.board import Board
 from medbench.leaderboard.building import Held
@@ -84,7 +85,7 @@ def _part(result: Result, entry: Entry, board: Board, curves: Sequence[str]) -> 
     return {
         "task": result.task,
         "scores": [_score(cell.score, labels, result.task) for cell in result.cells],
-        "curve": next((name for name in curves if name.startswith(f"{entry.id}.")), ""),
+        "curves": [name for name in curves if name.startswith(f"{entry.id}.{safe_name(result.task)}.")],
         "subgroups": [_subgroup(score) for score in result.others if score.subgroup],
         "conditions": [_condition(score) for score in whole],
         "contrasts": [_contrast(one) for one in result.contrasts],

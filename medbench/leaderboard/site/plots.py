@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
+from medbench.cards import ScoreFacts
+from medbench.curves import learning_curves
 from medbench.drawing import can_draw, draw
-from medbench.figures import Curves, Line, Points
+from medbench.figures import Points
 from medbench.identity import safe_name
 from medbench.leaderboard.board import Board
 from medbench.leaderboard.building import Held
@@ -46,13 +48,19 @@ class Plots:
         found: dict[str, bytes] = {}
         if not self._able:
             return found
+        scores_shown = {column.score for column in board.columns}
+
+        def shown(score: Score) -> ScoreFacts:
+            key = f"{score.metric}/{score.name}"
+            return ScoreFacts(primary=key in scores_shown)
+
         for result in entry.results:
-            figure = learning_curve([*(cell.score for cell in result.cells), *result.others])
-            if figure is None or self._drawn.get(board.name, 0) >= MOST_CURVES:
-                continue
-            self._drawn[board.name] = self._drawn.get(board.name, 0) + 1
-            name = f"{entry.id}.{safe_name(result.task)}.svg"
-            found[name] = draw(msgspec.structs.replace(figure, name=name.removesuffix(".svg")))
+            scores = [*(cell.score for cell in result.cells), *result.others]
+            for figure in learning_curves(scores, shown, result.data.n_train):
+                if self._drawn.get(board.name, 0) < MOST_CURVES:
+                    self._drawn[board.name] = self._drawn.get(board.name, 0) + 1
+                    name = f"{entry.id}.{safe_name(result.task)}.{figure.name}"
+                    found[f"{name}.svg"] = draw(msgspec.structs.replace(figure, name=name))
         return found
 
 
@@ -74,26 +82,3 @@ def _amounts(cost: Cost) -> dict[str, float]:
     tokens = float(sum(cost.usage.values()))
     stated = {"usd": cost.usd, "seconds": cost.seconds, "tokens": tokens or None}
     return {unit: amount for unit, amount in stated.items() if amount is not None}
-
-
-def learning_curve(scores: list[Score]) -> Curves | None:
-    """Return scores against the number of examples (condition `shots`), one line a score; None where there are fewer than two points."""
-    lines: dict[tuple[str, str], list[Score]] = {}
-    for score in scores:
-        if set(score.condition) == {"shots"} and not score.subgroup and score.value is not None:
-            lines.setdefault((score.metric, score.name), []).append(score)
-    drawn = [_line(name, points) for (_, name), points in sorted(lines.items()) if len(points) > 1]
-    if not drawn:
-        return None
-    return Curves(name="learning-curve", title="", lines=tuple(drawn), x_label="examples to learn from", y_label="score", log_x=True)
-
-
-def _line(name: str, points: list[Score]) -> Line:
-    ordered = sorted(points, key=lambda score: float(score.condition["shots"]))
-    return Line(
-        label=name,
-        x=tuple(float(score.condition["shots"]) for score in ordered),
-        y=tuple(score.value for score in ordered),
-        low=tuple(score.low for score in ordered),
-        high=tuple(score.high for score in ordered),
-    )

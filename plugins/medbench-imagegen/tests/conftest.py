@@ -1,4 +1,4 @@
-"""Pictures and networks for tests: every test has a cache of its own, and no weights of the machine at hand."""
+"""Pictures and networks for tests: a cache of the session's own, and no weights of the machine at hand."""
 
 from __future__ import annotations
 
@@ -17,9 +17,15 @@ from medbench.types import Pair, Picture, Sample
 torch.set_num_threads(1)
 
 
+@pytest.fixture(scope="session")
+def session_cache(tmp_path_factory):
+    """Return the cache of the session: a twin is written once for all tests."""
+    return tmp_path_factory.mktemp("cache")
+
+
 @pytest.fixture(autouse=True)
-def _own_cache(monkeypatch, tmp_path):
-    monkeypatch.setenv("MEDBENCH_CACHE", str(tmp_path / "own-cache"))
+def _own_cache(monkeypatch, session_cache):
+    monkeypatch.setenv("MEDBENCH_CACHE", str(session_cache))
     monkeypatch.delenv("MEDBENCH_INCEPTION", raising=False)
 
 

@@ -218,12 +218,13 @@ class Learner:
 
 
 def augmented(pixels: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
-    """Return a picture shifted by up to 2 % of its side, with another contrast and some noise; a mirror would turn left into right."""
-    reach = max(1, pixels.shape[-1] // 50)
-    down, right = rng.integers(-reach, reach + 1, 2).tolist()
-    padded = functional.pad(pixels.unsqueeze(0), (reach,) * 4, mode="replicate")[0]
-    height, width = pixels.shape[-2:]
-    shifted = padded[:, reach + down : reach + down + height, reach + right : reach + right + width]
-    noise = torch.from_numpy(rng.standard_normal((height, width), dtype=np.float32)) * 0.03
-    mean = shifted.mean()
-    return (shifted - mean) * float(rng.uniform(0.9, 1.1)) + mean + noise
+    """Return a picture moved, turned, zoomed and exposed a little otherwise, with noise; a mirror would turn left into right."""
+    angle, zoom = rng.uniform(-0.08, 0.08), rng.uniform(0.9, 1.1)
+    right, down = rng.uniform(-0.08, 0.08, 2)
+    cosine, sine = zoom * np.cos(angle), zoom * np.sin(angle)
+    where = torch.tensor([[[cosine, -sine, right], [sine, cosine, down]]], dtype=pixels.dtype)
+    grid = functional.affine_grid(where, [1, *pixels.shape], align_corners=False)
+    moved = functional.grid_sample(pixels.unsqueeze(0), grid, padding_mode="border", align_corners=False)[0]
+    mean = moved.mean()
+    noise = torch.from_numpy(rng.standard_normal(pixels.shape[-2:], dtype=np.float32)) * float(rng.uniform(0.0, 0.1))
+    return (moved - mean) * float(rng.uniform(0.8, 1.2)) + mean + float(rng.uniform(-0.15, 0.15)) + noise

@@ -19,6 +19,24 @@ _LAYERS = {"0": "linear_1", "2": "linear_2"}
 """The projector's layers in the original code (a Sequential) and in transformers."""
 
 
+_OTHER_MATHS = (
+    "alora_invocation_tokens",
+    "arrow_config",
+    "kasa_config",
+    "layer_replication",
+    "lora_bias",
+    "monteclora_config",
+    "target_parameters",
+    "trainable_token_indices",
+    "use_bdlora",
+    "use_qalora",
+    "velora_config",
+)
+"""Fields of PEFT's config that make something else of the tensors than base + alpha / r · B A."""
+_STARTS = (True, False, None, "gaussian", "eva", "orthogonal")
+"""Ways to begin a training that leave the base as it is; others (PiSSA, OLoRA, LoftQ …) take their part out of it."""
+
+
 class AdapterError(WeightsError):
     """An adapter that does not fit its base, is not whole, or changes nothing."""
 
@@ -111,8 +129,12 @@ def _is_lora(folder: Path, config: Mapping[str, Any]) -> None:
             raise AdapterError(f"{file}: no {key} in it", hint="nothing is assumed of an adapter: write it down as it was trained")
     if config.get("bias", "none") != "none":
         raise AdapterError(f"{file}: bias={config['bias']} trains biases of the base", hint="only bias=none is read")
-    if config.get("target_parameters"):
-        raise AdapterError(f"{file}: target_parameters is set", hint="only adapters of modules are read")
+    if changed := [name for name in _OTHER_MATHS if config.get(name)]:
+        raise AdapterError(f"{file}: {', '.join(changed)} is set", hint="LoRA, DoRA and rank-stabilised LoRA of modules are read")
+    if config.get("init_lora_weights", True) not in _STARTS:
+        start = config["init_lora_weights"]
+        hint = "save it with PEFT's path_initial_model_for_weight_conversion, which makes it an adapter of the published base"
+        raise AdapterError(f"{file}: init_lora_weights={start} changed the base before the training", hint=hint)
 
 
 def _told_apart(tensors: Mapping[str, torch.Tensor]) -> tuple[dict[str, dict[str, torch.Tensor]], dict[str, torch.Tensor]]:

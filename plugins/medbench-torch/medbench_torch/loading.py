@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 import transformers
@@ -28,8 +28,6 @@ from medbench_torch.weights import (
     listing,
     read_json,
 )
-
-M = TypeVar("M", bound=nn.Module)
 
 LIBRARIES = ("torch", "transformers", "peft", "accelerate", "tokenizers", "safetensors", "pillow", "numpy")
 _CONVERT = "python -m medbench_torch.convert llava FOLDER OUT makes a folder that transformers loads"

@@ -27,7 +27,7 @@ class WeightsError(MedbenchError):
 
 
 def find_weights(weights: str | Path, *, revision: str = "", trust_pickle: bool = False) -> Path:
-    """Return the folder or file of weights; a hub id is looked up in the local cache's reach and downloaded if allowed.
+    """Return the folder or file of weights; what is no path is a hub id, fetched into the hub's local cache.
 
     A path is never looked for on the hub. Of a hub repository only data is fetched: no code, and no pickles unless trusted.
 

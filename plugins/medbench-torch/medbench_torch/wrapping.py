@@ -16,6 +16,21 @@ from medbench_torch import dialects
 from medbench_torch.adapter_files import Adapter, AdapterError
 from medbench_torch.weights import listing
 
+_FIELDS = (
+    "alpha_pattern",
+    "exclude_modules",
+    "fan_in_fan_out",
+    "layers_pattern",
+    "layers_to_transform",
+    "lora_alpha",
+    "lora_dropout",
+    "modules_to_save",
+    "r",
+    "rank_pattern",
+    "target_modules",
+    "use_dora",
+    "use_rslora",
+)
 _WRAPPABLE = (nn.Linear, nn.Embedding, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
@@ -48,13 +63,8 @@ def wrap(model: nn.Module, adapter: Adapter, language_model: str, *, precise: bo
 
 
 def _config(adapter: Adapter) -> LoraConfig:
-    """Return the config as PEFT reads it, fields of other versions left out."""
-    known = LoraConfig.__dataclass_fields__
-    config = LoraConfig(
-        **{key: value for key, value in adapter.config.items() if key in known and key not in {"corda_config", "eva_config"}}
-    )
-    config.inference_mode = True
-    return config
+    """Return the fields of the config that say which modules are wrapped and how, as PEFT reads them."""
+    return LoraConfig(**{name: adapter.config[name] for name in _FIELDS if adapter.config.get(name) is not None})
 
 
 def _landed(adapter: Adapter, names: Mapping[str, str], base: str) -> None:

@@ -132,6 +132,8 @@ def test_tensors_that_are_no_lora_are_refused(current, probe, base):
         ({"lora_alpha": None}, "no lora_alpha in it"),
         ({"bias": "all"}, "bias=all"),
         ({"target_parameters": ["experts"]}, "target_parameters is set"),
+        ({"use_qalora": True}, "use_qalora is set"),
+        ({"init_lora_weights": "pissa_niter_16"}, "init_lora_weights=pissa_niter_16 changed the base"),
     ],
 )
 def test_a_config_is_read_and_never_assumed(current, changes, said):

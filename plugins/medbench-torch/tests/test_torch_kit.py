@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+from pathlib import Path
 
 import pytest
 import torch
-from medbench_torch import trial
 from medbench_torch.adapters import AdapterError, apply_adapter, read_adapter
 from medbench_torch.devices import place
 from medbench_torch.loading import load_model
 from medbench_torch.testing import asked, check_adapter_is_no_noop, check_batch_equals_single, check_facts_complete, check_reload_gives_same
 from medbench_torch.tiny.causal import build_llama
-from medbench_torch.trial import CARD, TinyTorch
 from transformers import LlavaForConditionalGeneration
 
-from medbench.builtin.executors.local import LocalExecutor
+from medbench.cards import ModelCard
 from medbench.errors import OutOfMemory
-from medbench.registry import load_registry
+from medbench.registry import load
 from medbench.testing import FakeModel, check_model
-from medbench.types import Answer, Asked, Embed, Failed, Generate, Loaded, Text, Vector
+from medbench.types import Embed, Failed, Generate, Text, Vector
 
+CARD = ModelCard(name="tiny-torch", load="tiny_torch_model:TinyTorch", can=("generate",), max_images=0)
 REQUESTS = [Generate(prompt=text, max_new_tokens=4) for text in ("a", "is there an effusion?", "lungs")]
 
 
@@ -31,16 +29,24 @@ def weights(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def model(weights):
-    return TinyTorch(weights=weights)
+def tiny_torch(weights):
+    """Return the class that the card points to."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(Path(__file__).parent))
+        yield load(CARD)
 
 
-def test_a_sound_model_passes(model, weights):
+@pytest.fixture(scope="module")
+def model(tiny_torch, weights):
+    return tiny_torch(weights=weights)
+
+
+def test_a_sound_model_passes(model, tiny_torch, weights):
     outputs = check_batch_equals_single(model, REQUESTS)
     assert outputs == asked(model, REQUESTS)
-    facts = check_facts_complete(model, more=["pid"])
+    facts = check_facts_complete(model, more=["device_name"])
     assert facts["untrained"] is False
-    check_reload_gives_same(lambda: TinyTorch(weights=weights), lambda m: m.model.lm_head.weight)
+    check_reload_gives_same(lambda: tiny_torch(weights=weights), lambda m: m.model.lm_head.weight)
     assert check_model(CARD, {"weights": weights}, REQUESTS) == outputs
 
 
@@ -129,24 +135,8 @@ def test_reloading_that_differs_is_found():
         check_reload_gives_same(lambda: torch.rand(3), lambda tensor: tensor)
 
 
-def test_a_window_that_does_not_fit_is_out_of_memory(weights):
-    small = TinyTorch(weights=weights, fits=2)
+def test_a_window_that_does_not_fit_is_out_of_memory(tiny_torch, weights):
+    small = tiny_torch(weights=weights, fits=2)
     with pytest.raises(OutOfMemory):
         list(small.generate(REQUESTS))
     assert len(list(small.generate(REQUESTS[:2]))) == 2
-
-
-def test_the_card_is_read_without_torch():
-    assert load_registry(trial).get(type(CARD), "tiny-torch") == CARD
-    code = "import medbench_torch.trial, sys; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-
-
-@pytest.mark.slow
-def test_in_a_child_process_it_answers_as_it_does_here(model, weights):
-    queue = [Asked(key=str(number), request=request) for number, request in enumerate(REQUESTS)]
-    loaded, *answers = LocalExecutor().map(CARD, {"weights": weights}, queue, 8)
-    assert isinstance(loaded, Loaded)
-    assert loaded.facts["pid"] != model.facts()["pid"]
-    expected = [Answer(key=asked_.key, output=output) for asked_, output in zip(queue, asked(model, REQUESTS), strict=True)]
-    assert sorted(answers, key=lambda answer: answer.key) == expected

@@ -63,7 +63,7 @@
     { title: "rank", data: "rank", className: "number", render: (rank, type, row) => type === "sort" ? row.place : escaped(rank) },
     { title: "system", data: null, render: drawSystem },
     ...board.columns.map((column, index) => ({
-      title: escaped(column.lower ? `${column.heading} ↓` : column.heading),
+      title: escaped(column.heading),
       data: (row) => row.cells[index],
       render: render(column),
       className: "score",
@@ -226,7 +226,7 @@
   const compareLine = (column, index, one, other, data) => {
     const cells = [one.cells[index], other.cells[index]];
     const shown = cells.map((cell) => `<td>${drawCell(column, cell)}</td>`).join("");
-    const head = `<th scope="row">${escaped(column.label)}</th>${shown}`;
+    const head = `<th scope="row">${escaped(column.heading)}</th>${shown}`;
     if (cells.some((cell) => !cell || cell[0] === null)) return `<tr>${head}<td colspan="3" class="absent">not comparable</td></tr>`;
     const point = cells[0][0] - cells[1][0];
     const sides = data.map((some) => some[column.key]);
