@@ -200,9 +200,11 @@ def _llava(samples: Sequence[Sample], source: _Source) -> Iterator[bytes]:
 
 
 def _turns(sample: Sample, request: Generate) -> dict[str, Any]:
-    """Return one conversation: as many image marks as images, then the instruction; the first reference answers."""
+    """Return one conversation: a line for each image, named where their roles differ, then the instruction; the first reference answers."""
     paths = [image.path for image in request.images]
-    asked = {"from": "human", "value": "<image>\n" * len(paths) + request.prompt}
+    named = len({image.role for image in request.images}) > 1
+    marks = "".join(f"{image.role}: <image>\n" if named else "<image>\n" for image in request.images)
+    asked = {"from": "human", "value": marks + request.prompt}
     entry: dict[str, Any] = {"id": sample.id}
     if paths:
         entry["image"] = paths[0] if len(paths) == 1 else paths

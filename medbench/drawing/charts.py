@@ -8,13 +8,17 @@ from typing import Any
 from medbench.drawing.style import COLOURS, INK, STYLES, grid, numbers, page
 from medbench.figures import Bars, Curves, Line, Points
 
+FEW_LINES = 6
+"""More lines than that have their names beside the axes, where they hide nothing."""
 MOST_LINES = 16
 """More lines than that get no legend: nobody could read it."""
 
 
 def curves(figure: Curves) -> Any:
     """Return lines over one axis, drawn."""
-    made, axes = page(5.6, 4.2, figure.title, figure.note)
+    named = sum(bool(line.label) for line in figure.lines)
+    beside = FEW_LINES < named <= MOST_LINES
+    made, axes = page(7.2 if beside else 5.6, 4.2, figure.title, figure.note)
     if figure.diagonal:
         _diagonal(axes)
     for number, line in enumerate(figure.lines):
@@ -23,8 +27,9 @@ def curves(figure: Curves) -> Any:
         _logarithmic(axes, [x for line in figure.lines for x in line.x])
     grid(axes)
     axes.set(xlabel=figure.x_label, ylabel=figure.y_label)
-    named = sum(bool(line.label) for line in figure.lines)
-    if 0 < named <= MOST_LINES:
+    if beside:
+        made.legend(loc="outside right upper", frameon=False, fontsize=8)
+    elif 0 < named <= MOST_LINES:
         axes.legend(frameon=False, fontsize=8)
     return made
 

@@ -90,7 +90,7 @@ def conventions(convention: dict[str, str]) -> str:
 
 def failure_note(score: Score) -> str:
     """Say in words what a marked value leaves out, and what it would be with that; empty when it leaves out nothing."""
-    if score.coverage >= 1.0:
+    if not (score.n_failed or score.n_unscored):
         return ""
     parts = []
     if score.n_failed:

@@ -42,7 +42,7 @@ class Changes(Struct):
 
 
 def changes(run: Kept, first: Kept, pairs: Sequence[tuple[Measured, Measured]], letters: tuple[str, str], most: int) -> list[Changes]:
-    """Return what changed by the first primary score that has a value for each sample; nothing where none has.
+    """Return what changed by the first score that has a value for each sample, a primary one if there is one; nothing where none has.
 
     Args:
         run: One run.
@@ -51,11 +51,9 @@ def changes(run: Kept, first: Kept, pairs: Sequence[tuple[Measured, Measured]], 
         letters: What the two are called.
         most: How many samples are listed.
     """
-    for mine, theirs in pairs:
-        for name, values in own_values(mine).items():
-            if mine.plan.card.facts(name).primary:
-                return [_changes(run, first, (mine, theirs), name, values, letters, most)]
-    return []
+    found = [(pair, name) for pair in pairs for name in own_values(pair[0])]
+    found.sort(key=lambda item: not item[0][0].plan.card.facts(item[1]).primary)
+    return [_changes(run, first, pair, name, letters, most) for pair, name in found[:1]]
 
 
 def without_texts(found: Changes) -> Changes:
@@ -68,10 +66,9 @@ def bare(change: Change) -> Change:
     return msgspec.structs.replace(change, question="", reference="", answer_one="", answer_other="")
 
 
-def _changes(
-    run: Kept, first: Kept, pair: tuple[Measured, Measured], name: str, values: np.ndarray, letters: tuple[str, str], most: int
-) -> Changes:
+def _changes(run: Kept, first: Kept, pair: tuple[Measured, Measured], name: str, letters: tuple[str, str], most: int) -> Changes:
     mine, theirs = pair
+    values = own_values(mine)[name]
     before = {sample.id: float(value) for sample, value in zip(theirs.samples, own_values(theirs)[name], strict=True)}
     sign = -1.0 if mine.plan.card.facts(name).higher_is_better is False else 1.0
     both = [

@@ -13,7 +13,7 @@ from medbench.types import Struct
 PICTURES = frozenset({".jpg", ".jpeg", ".png", ".dcm", ".dicom"})
 
 
-class Marker(Struct):
+class Marker(Struct, omit_defaults=True):
     """What a twin was made as, and how much of everything it holds."""
 
     dataset: str
@@ -28,6 +28,8 @@ class Marker(Struct):
     """Split -> rows in the files."""
     images: int
     """Picture files under the root."""
+    access: str = "synthetic"
+    """The tier that the twin is treated as: `credentialed` rehearses, without any patient, what real data would need."""
 
 
 def read_marker(root: Path) -> Marker | None:

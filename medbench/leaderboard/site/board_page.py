@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from medbench.leaderboard.board import Board, Column
 from medbench.leaderboard.building import Held
-from medbench.leaderboard.entries import Cell, Entry, pack_replicates
+from medbench.leaderboard.entries import Array, Entry, pack_replicates
 from medbench.leaderboard.site.citing import bibtex
 from medbench.leaderboard.standings import Row, Standings
 from medbench.leaderboard.views import VERIFIED, data_text, heading, rank_note, rank_text
@@ -65,16 +66,23 @@ def replicates_script(entry: Entry, board: Board, *, every: bool) -> bytes:
         board: Its columns.
         every: Of all columns; else of the primary one alone.
     """
-    keys = [column.key for column in board.columns if not column.mean_of and (every or column.key == board.primary)]
-    found = {key: cell for key in keys if (cell := entry.cell(key)) is not None and cell.replicates}
-    data = {key: _fewer(cell) for key, cell in found.items()}
+    data: dict[str, str] = {}
+    for column in board.columns:
+        if every or column.key == board.primary:
+            values = _replicates(entry, column)
+            if len(values):
+                data[column.key] = pack_replicates(values[:RESAMPLES])
     return f"window.medbenchReplicates[{in_script(entry.id)}] = {in_script(data)};\n".encode()
 
 
-def _fewer(cell: Cell) -> str:
-    """Return as many replicates as an interval needs; a float32 takes 16 signs for 3, so 1,000 end on a whole one."""
-    values = cell.array()
-    return cell.replicates if len(values) <= RESAMPLES else pack_replicates(values[:RESAMPLES])
+def _replicates(entry: Entry, column: Column) -> Array:
+    """Return the replicates of a column, of a mean those of the mean; empty where a cell is not there."""
+    cells = [entry.cell(key) for key in (column.mean_of or (column.key,))]
+    each = [cell.array() for cell in cells if cell is not None and cell.replicates]
+    if len(each) < len(cells):
+        return np.empty(0, dtype=np.float32)
+    shortest = min(len(values) for values in each)
+    return each[0] if len(each) == 1 else np.mean([values[:shortest] for values in each], axis=0)
 
 
 def _apart(one: Any) -> dict[str, str]:

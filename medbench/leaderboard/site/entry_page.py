@@ -110,13 +110,20 @@ def _score(score: Score, labels: dict[str, str], task: str) -> list[str]:
 
 
 def _subgroup(score: Score) -> list[str]:
-    name = f"{score.name} {as_text(score.condition)}".strip()
+    name = f"{score.metric}/{score.name} {as_text(score.condition)}".strip()
     return [name, as_text(score.subgroup), value_cell(score), interval(score.low, score.high, score.unit), coverage_cell(score)]
 
 
 def _condition(score: Score) -> list[str]:
     spread = interval(score.low, score.high, score.unit)
-    return [score.name, as_text(score.condition), value_cell(score), spread, coverage_cell(score), conventions(score.convention)]
+    return [
+        f"{score.metric}/{score.name}",
+        as_text(score.condition),
+        value_cell(score),
+        spread,
+        coverage_cell(score),
+        conventions(score.convention),
+    ]
 
 
 def _contrast(one: Contrast) -> list[str]:

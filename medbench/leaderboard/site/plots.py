@@ -52,7 +52,7 @@ class Plots:
 
         def shown(score: Score) -> ScoreFacts:
             key = f"{score.metric}/{score.name}"
-            return ScoreFacts(primary=key in scores_shown)
+            return ScoreFacts(primary=key in scores_shown, label=score.name if score.name == score.metric else key)
 
         for result in entry.results:
             scores = [*(cell.score for cell in result.cells), *result.others]

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+import re
 
 import msgspec
 import pytest
 import torch
 from medbench_llava.fitting import fit, learner_of, stages_of
+from medbench_llava.launch import configuration
+from medbench_llava.launch.__main__ import main
 from medbench_llava.llava import Llava, LlavaLora
 from medbench_torch.fit import fit as run_stages
 from safetensors.torch import load_file
 
 from medbench.errors import UsageError
-from medbench.types import Generate, Text
+from medbench.interchange import _turns
+from medbench.options import convert_options
+from medbench.types import Generate, Sample, Text
 
 ANSWERS = ("The lungs are clear.", "There is a small effusion on the right.", "The heart is enlarged. A nodule is seen.", "Clear.")
 
@@ -216,3 +221,43 @@ def test_options_of_a_fit_do_nothing_in_a_run_and_are_refused_there(tiny_llava, 
 def test_fitted_weights_are_no_base_of_another_fit(preset, examples, tmp_path):
     with pytest.raises(UsageError, match="has an adapter, and fit begins from a base"):
         fit(LlavaLora(weights=str(preset), steps=1, device="cpu"), examples, [], tmp_path / "out", 0, None)
+
+
+@pytest.mark.parametrize("roles", [("image",), ("image", "image"), ("frontal", "lateral")])
+def test_what_is_exported_is_what_is_trained_on(tiny_llava, pictures, tmp_path, roles):
+    images = tuple(msgspec.structs.replace(picture, role=role) for picture, role in zip(pictures, roles, strict=False))
+    request, answer = Generate(prompt="Describe the findings.", images=images), "The lungs are clear."
+    sample = Sample(id="a", group="a", split="train", references=(answer,))
+    human, gpt = _turns(sample, request)["conversations"]
+    learner = learner_of(small(tiny_llava, template="plain"), [], tmp_path, 0)
+    batch, _ = learner.collate([(request, Text(text=answer))], [0])
+    said = learner.speaker.tokenizer.decode(batch["input_ids"][0]).replace("<image>" * learner.speaker.n_image_tokens, "<image>")
+    assert said == f"<s>{human['value']} {gpt['value']}</s>"
+
+
+@pytest.mark.parametrize("name", ["zero3", "fsdp"])
+def test_the_launch_configurations_are_ones_that_accelerate_reads(name):
+    from accelerate.commands.config.config_args import load_config_from_file
+
+    config = load_config_from_file(str(configuration(name)))
+    assert config.mixed_precision == "bf16"
+    assert config.distributed_type.value == {"zero3": "DEEPSPEED", "fsdp": "FSDP"}[name]
+    if name == "zero3":
+        wanted = {"zero_stage": 3, "offload_optimizer_device": "cpu", "offload_param_device": "cpu", "gradient_clipping": 1.0}
+        assert config.deepspeed_config | wanted == config.deepspeed_config
+    command = " ".join(line.strip("# \\") for line in configuration(name).read_text().splitlines() if line.startswith("# "))
+    options = dict(pair.split("=") for pair in re.findall(r"--model-option (\S+)", command))
+    problems = []
+    recipe = LlavaLora(**convert_options(LlavaLora, options, "llava-lora", problems)).recipe
+    recipe.check()
+    assert not problems
+    assert recipe.train == "full"
+
+
+def test_the_configurations_are_found_by_name(capsys):
+    assert main([]) == 0
+    assert "zero3" in capsys.readouterr().out
+    assert main(["zero3"]) == 0
+    assert capsys.readouterr().out.strip().endswith("zero3.yaml")
+    assert main(["zero"]) == 2
+    assert "did you mean zero3?" in capsys.readouterr().err
