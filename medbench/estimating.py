@@ -58,7 +58,9 @@ def _by_metrics(plan: Plan, judge: ModelPlan, samples: Sequence[Sample]) -> Esti
     calls = tokens_in = tokens_out = 0
     for metric in plan.metrics:
         if metric.card.asks:
-            count = metric.card.calls * len(samples) * len(plan.images)
+            made = load(metric.card)(convention=metric.convention, **metric.options)
+            asked = made.calls(len(samples)) if hasattr(made, "calls") else metric.card.calls * len(samples)
+            count = asked * len(plan.images)
             calls += count
             tokens_in += count * metric.card.asked_tokens[0]
             tokens_out += count * metric.card.asked_tokens[1]

@@ -199,6 +199,26 @@ class Metric(Protocol):
         """Return facts that make the number reproducible (signature, corpus of an IDF …). Optional."""
         ...
 
+    def named(self) -> Mapping[str, str]:
+        """Return what stands beside the convention because an option makes it another score (a rubric, an opponent). Optional."""
+        ...
+
+    def calls(self, n: int) -> int:
+        """Return how many requests are put to a second model about n samples, for an estimate beforehand. Optional."""
+        ...
+
+    def exchanges(self, rows: Rows) -> Sequence[Sequence[Mapping[str, Any]]]:
+        """Return, for each row, what a second model was asked and replied, for the view of one sample. Optional."""
+        ...
+
+    def scale(self) -> Sequence[float]:
+        """Return the grades that its first per-sample score takes, lowest first, for agreement with human ratings. Optional."""
+        ...
+
+    def repeats(self, rows: Rows) -> Any:
+        """Return verdicts of repeated calls, (calls, rows), NaN where there is none, for a judge's agreement with itself. Optional."""
+        ...
+
 
 class Reals(Struct):
     """The real pictures that a set metric compares with: samples of one image each, every image once."""

@@ -243,7 +243,9 @@ def _params(task: Task, options: RunOptions, protocol: ProtocolCard | None, regi
     if "seed" in made.Params.__struct_fields__:
         given.setdefault("seed", options.seed)
     own = {name: f"{task.path}: params.{name}: " for name in task.params if task.path and name not in options.params}
-    params: dict[str, Any] = msgspec.to_builtins(convert_params(made.Params, given, protocol.name, problems, own))
+    converted = convert_params(made.Params, given, protocol.name, problems, own)
+    # as they come back from a record: a tuple would make the same run look changed
+    params: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(converted))
     return params
 
 

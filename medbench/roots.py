@@ -92,11 +92,16 @@ def read_settings() -> dict[str, Any]:
     Raises:
         UsageError: it is not valid TOML.
     """
+    path = settings_file()
+    if path is None:
+        return {}
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: not valid TOML: {error}", hint="mend that line") from error
+
+
+def settings_file() -> Path | None:
+    """Return the `medbench.toml` that is read; None: there is none."""
     home = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "medbench"
-    for path in (Path("medbench.toml"), home / "medbench.toml"):
-        if path.is_file():
-            try:
-                return tomllib.loads(path.read_text(encoding="utf-8"))
-            except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-                raise UsageError(f"{path}: not valid TOML: {error}", hint="mend that line") from error
-    return {}
+    return next((path for path in (Path("medbench.toml"), home / "medbench.toml") if path.is_file()), None)

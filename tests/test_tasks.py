@@ -32,16 +32,6 @@ def written(tmp_path, text, name="mine.toml"):
     return path
 
 
-AWAITED_PROTOCOLS = {
-}
-AWAITED_METRICS = {
-    "fid",
-    "is",
-    "kid",
-}
-"""What tasks may name before anybody offers it: running one then says what is missing."""
-
-
 @pytest.mark.parametrize("path", SHIPPED, ids=[path.stem for path in SHIPPED])
 class TestShipped:
     def test_is_valid_and_its_cards_exist(self, path, registry):
@@ -49,10 +39,10 @@ class TestShipped:
         reader = registry.get(ReaderCard, task.dataset)
         assert task.split in reader.splits
         assert not task.variant or task.variant in reader.variants
-        here = [load(registry.get(ProtocolCard, name)) for name in task.protocol if name not in AWAITED_PROTOCOLS]
+        here = [load(registry.get(ProtocolCard, name)) for name in task.protocol]
         assert set(task.params) <= {name for one in here for name in one.Params.__struct_fields__} or not here
         known = {metric for metrics in KNOWN_PLUGINS.values() for metric in metrics} | set(registry.names(MetricCard))
-        assert set(task.metrics) <= known | AWAITED_METRICS
+        assert set(task.metrics) <= known
 
     def test_says_what_it_is_and_where_it_comes_from(self, path, registry):
         task = read_task(path)
@@ -73,7 +63,7 @@ class TestShipped:
             assert metric in task.metrics
             assert all(name in card.scores for card in installed if card.name == metric), score
         _, problems = resolve(RunOptions(task=task.name, data="twin", metrics=tuple(card.name for card in installed)), registry)
-        assert problems == [] or not installed or set(task.protocol) <= AWAITED_PROTOCOLS
+        assert problems == [] or not installed
 
 
 def test_shipped_tasks_are_found_by_name(registry):

@@ -35,6 +35,8 @@ VERBS = {
     "twin": "twin:twin",
     "export": "export:export",
     "plugins": "plugins:plugins",
+    "doctor": "doctor:doctor",
+    "config": "config:config",
 }
 """Verb -> module of this package and what it holds: a command, or a group of them."""
 

@@ -30,6 +30,9 @@ def print_header(event: Planned) -> None:
     if plan.model:
         options = " ".join(f"{name}={value}" for name, value in plan.model.options.items())
         said[plan.model.name] = " · ".join(part for part in (plan.model.card.title, options) if part)
+    if plan.judge:
+        options = " ".join(f"{name}={value}" for name, value in plan.judge.options.items())
+        said["judge"] = f"{plan.judge.name} {options}".strip()
     used = {f"{family}={name.partition('@')[0]}": None for metric in plan.metrics for family, name in metric.convention.items()}
     others = [
         name.partition("@")[0]

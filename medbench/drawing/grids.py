@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 import numpy as np
@@ -76,15 +77,19 @@ def pictures(figure: Pictures, root: Path) -> Any:
 
     columns = max((len(strip.tiles) for strip in figure.strips), default=1) or 1
     rows = max(1, len(figure.strips))
-    made = Canvas(figsize=(1.6 * columns + 0.4, 2.0 * rows + 0.6), layout="constrained")
-    made.suptitle(figure.title, fontsize=11, fontweight="bold", x=0.01, ha="left")
+    made = Canvas(figsize=(1.6 * columns + 0.4, 2.2 * rows + 0.6), layout="constrained")
+    engine = made.get_layout_engine()
+    if engine is not None:
+        engine.set(hspace=0.2)
+    made.suptitle(f"{figure.title}\n\n", fontsize=11, fontweight="bold", x=0.01, ha="left")
     if figure.note:
         made.supxlabel(figure.note, fontsize=NOTE_SIZE, x=0.01, ha="left")
     cells = made.subplots(rows, columns, squeeze=False)
     for axes in cells.flat:
         axes.set_axis_off()
     for strip, line in zip(figure.strips, cells, strict=False):
-        line[0].set_title(strip.heading, loc="left", fontsize=9)
+        heading = line[0].text(0, 1.05, "\n".join(wrap(strip.heading, 21 * columns)), transform=line[0].transAxes, va="bottom", fontsize=9)
+        heading.set_in_layout(False)  # else the first column grows as wide as the words
         for tile, axes in zip(strip.tiles, line, strict=False):
             axes.imshow(picture(tile.path, tile.preset, root, overlay=tile.overlay))
             axes.text(0.5, -0.03, tile.caption, transform=axes.transAxes, ha="center", va="top", fontsize=8, wrap=True)

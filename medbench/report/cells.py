@@ -58,8 +58,10 @@ def value_cell(score: Score) -> str:
 
 
 def interval_cell(score: Score) -> str:
-    """Return a score's interval, marked where it is rough, or why there is none."""
+    """Return a score's interval, marked where it is rough, with its spread over repetitions where there were several; or why not."""
     shown = interval(score.low, score.high, score.unit)
+    if shown and score.spread is not None:
+        shown = f"{shown} ±{number(score.spread, score.unit)}"
     if shown:
         return f"{shown} {ROUGH}" if score.note.startswith("rough") else shown
     return score.note.partition(":")[2].strip() or score.note

@@ -10,7 +10,7 @@ import numpy as np
 from medbench.identity import digest
 from medbench.measuring import Measured
 from medbench.report.measured import Kept, own_values
-from medbench.report.samples import shown_value
+from medbench.report.samples import shown_reference, shown_value
 from medbench.types import Prediction, Struct, as_text
 
 
@@ -92,7 +92,7 @@ def _changes(run: Kept, first: Kept, pair: tuple[Measured, Measured], name: str,
                 value_other=earlier,
                 condition=condition,
                 question=run.samples[id].prompt,
-                reference=" | ".join(run.samples[id].references),
+                reference=shown_reference(run.samples[id]),
                 answer_one=answers[0].get(id, ""),
                 answer_other=answers[1].get(id, ""),
             )

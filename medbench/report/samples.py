@@ -84,7 +84,7 @@ def _row(sample: Sample, prediction: Prediction, scores: dict[str, float | None]
         error=value.error if isinstance(value, Failed) else "",
         question=sample.prompt,
         prediction=shown_value(value),
-        reference=" | ".join(sample.references),
+        reference=shown_reference(sample),
         scores={} if isinstance(value, Failed) else scores,
         meta=sample.meta,
     )
@@ -94,6 +94,11 @@ def _status(value: Value) -> str:
     if isinstance(value, Failed):
         return f"failed: {value.kind}"
     return "empty" if isinstance(value, Text) and not value.text.strip() else "ok"
+
+
+def shown_reference(sample: Sample) -> str:
+    """Return what is true of a sample as one text: its references, else the labels that it has."""
+    return " | ".join(sample.references) or ", ".join(name for name, value in sample.labels.items() if value == 1)
 
 
 def shown_value(value: Value) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import stat
 import subprocess
 import sys
@@ -50,10 +51,10 @@ def medbench_finished(record, folder):
 """
 
 
-@pytest.fixture
-def data(tmp_path):
-    """Return a twin that is under an agreement, with the canary in every report."""
-    root = tmp_path / "data"
+@pytest.fixture(scope="module")
+def twin(tmp_path_factory):
+    """Return a twin that is under an agreement, with the canary in every report; written once."""
+    root = tmp_path_factory.mktemp("twin") / "data"
     subprocess.run([sys.executable, "-m", "medbench", "twin", "iu-xray", str(root), "--size", "6"], check=True, stdout=subprocess.DEVNULL)
     annotation = json.loads((root / "annotation.json").read_bytes())
     for split in annotation.values():
@@ -63,6 +64,11 @@ def data(tmp_path):
     marker = root / ".medbench_synthetic.json"
     marker.write_text(json.dumps({**json.loads(marker.read_bytes()), "access": "credentialed"}))
     return root
+
+
+@pytest.fixture
+def data(twin, tmp_path):
+    return Path(shutil.copytree(twin, tmp_path / "data"))
 
 
 @pytest.fixture
@@ -101,7 +107,7 @@ def ran(capfd, *arguments, code=0):
 
 
 def test_the_canary_is_found_nowhere_it_may_not_be(data, place, tmp_path, capfd, caplog):
-    caplog.set_level("DEBUG")
+    caplog.set_level("DEBUG", "medbench")
     said = []
     with Endpoint(REPLY) as endpoint:
         judge = ["--judge", "openai:tiny", "--judge-option", f"base_url={endpoint.url}", "--judge-option", "local=true"]
@@ -117,7 +123,8 @@ def test_the_canary_is_found_nowhere_it_may_not_be(data, place, tmp_path, capfd,
     task = f'[[tasks]]\nname = "iuxray-mrg"\nprotocol = "report"\nmanifest = "{manifest}"\n'
     (board / "board.toml").write_text(f'title = "t"\nsynthetic = true\n{task}[[columns]]\nscore = "likert/average"\nlabel = "Likert"\n')
     (place / "r.csv").write_text(
-        "sample,rater,rating\n" + "".join(f"{json.loads(line)['id']},ann,2\n" for line in (folder / "samples.jsonl").open())
+        "sample,rater,rating\n"
+        + "".join(f"{json.loads(line)['id']},ann,2\n" for line in (folder / "samples.jsonl").read_text().splitlines())
     )
     for arguments, code in (
         (["samples", str(folder), "--json"], 0),
@@ -151,7 +158,9 @@ def test_the_canary_is_found_nowhere_it_may_not_be(data, place, tmp_path, capfd,
     assert "credentialed" in (folder / "DATA-USE.txt").read_text()
 
 
-@pytest.mark.parametrize("what", [["--model", "most-common-report", "--metric", "crash"], ["--model", "crashing-learner", "--metric", "crash"]])
+@pytest.mark.parametrize(
+    "what", [["--model", "most-common-report", "--metric", "crash"], ["--model", "crashing-learner", "--metric", "crash"]]
+)
 def test_nor_in_a_traceback(data, place, tmp_path, what):
     command = [sys.executable, "-m", "medbench", "run", "--task", "iuxray-mrg", "--data", str(data), *what]
     for extra in ([], ["--json"]):

@@ -32,7 +32,7 @@ def _verify(place, data, entry, board, predictions, rows=None):
 
 
 def test_what_was_packed_is_derived_again_to_the_last_replicate(place, data, packed):
-    board, entry, out = packed
+    board, _, out = packed
     made = _verify(place, data, read_entry(out / "entry.json"), board, out / "predictions.jsonl")
     assert made.ok
     assert [(score.key, score.status, score.off) for score in made.scores] == [

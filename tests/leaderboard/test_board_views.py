@@ -141,7 +141,7 @@ def test_no_spreadsheet_takes_a_name_for_a_formula(name):
 
 def test_a_failed_sample_is_marked_in_the_cell_and_explained():
     text = render(standings(_board(), [_entry("x", _both(0.5, 0.5), n_failed=2)]))["table.md"].decode()
-    assert "50.0* [49.0, 51.0]" in text
+    assert "50.0\\* [49.0, 51.0]" in text
     assert "\\* not every sample is in the value." in text
 
 

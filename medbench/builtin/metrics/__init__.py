@@ -198,6 +198,16 @@ CARDS = (
         },
     ),
     MetricCard(
+        name="closed-auc",
+        load="medbench.builtin.metrics.closed_auc:ClosedAuc",
+        title="AUROC of the probability of yes on yes/no questions, for models that give probabilities of answers",
+        takes=("text",),
+        scores={
+            "auroc": ScoreFacts(unit="fraction", label="closed AUROC"),
+            "covered": ScoreFacts(unit="fraction", higher_is_better=None, label="mass on yes and no"),
+        },
+    ),
+    MetricCard(
         name="vqa",
         load="medbench.builtin.metrics.vqa:VqaAccuracy",
         title="accuracy of short answers, overall, closed, open and by question type, under a named rule",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from medbench.builtin.protocols.per_sample import GenerationParams, PerSample, noise_seed, placeholders
 from medbench.types import Generate, Sample
 
@@ -12,6 +14,8 @@ class VqaParams(GenerationParams):
     prompt: str = "{question}"
     """How the question is put; `{question}` stands for it."""
     max_new_tokens: int = 32
+    options: Literal["closed", "none"] = "closed"
+    """`closed`: models that can also give the probabilities of yes and no for questions annotated as closed."""
 
     def __post_init__(self) -> None:
         """Refuse a template that would not put the question, or would put a placeholder to the model as it stands."""
@@ -27,6 +31,11 @@ class Vqa(PerSample):
 
     Params = VqaParams
 
+    def _options(self, sample: Sample, params: VqaParams) -> tuple[str, ...]:
+        """Return the answers to be scored, by the question's annotation alone: the truth does not decide what is asked."""
+        closed = params.options == "closed" and sample.meta.get("answer_type", "").strip().upper() == "CLOSED"
+        return ("yes", "no") if closed else ()
+
     def request(self, sample: Sample, params: VqaParams) -> Generate:
         """Return what is asked about one question."""
         return Generate(
@@ -36,4 +45,5 @@ class Vqa(PerSample):
             max_new_tokens=params.max_new_tokens,
             temperature=params.temperature,
             seed=noise_seed(sample, params),
+            options=self._options(sample, params),
         )

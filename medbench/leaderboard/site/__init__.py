@@ -84,7 +84,9 @@ def _board_files(held: Held, pages: Any, base: str, plots: Plots) -> dict[str, b
         files |= {f"{name}/entries/{place}": content for place, content in curves.items()}
         context = entry_page(entry, held, base, f"../{plot}" if plot else "", tuple(curves), held.verified.get(entry.hash))
         files[f"{name}/entries/{entry.id}.html"] = template.render(context).encode()
-        files[f"{name}/entries/{entry.id}.model-index.yaml"] = model_index(entry, held.board).encode()
+        files[f"{name}/entries/{entry.id}.model-index.yaml"] = model_index(
+            entry, held.board, f"{base}/{name}/entries/{entry.id}.html" if base else ""
+        ).encode()
         files[f"{name}/data/{entry.id}.js"] = replicates_script(entry, held.board, every=every)
     return files
 

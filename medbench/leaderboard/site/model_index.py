@@ -25,24 +25,26 @@ HUB_TASKS = {
 """Protocol -> what the hub calls such a task; others are called by the protocol's own name."""
 
 
-def model_index(entry: Entry, board: Board) -> str:
+def model_index(entry: Entry, board: Board, url: str = "") -> str:
     """Return the front matter of a model card: one block per task, every metric with its interval and n among its arguments.
+
+    `url` is the page of the entry, or of the board: the hub takes a source only with an address.
 
     It is YAML whose values are written as JSON, which YAML contains: nothing in a name can change its structure.
     """
     lines = ["---", "model-index:", f"- name: {_json(entry.system)}", "  results:"]
     for result in entry.results:
-        lines += _block(result, entry, board)
+        lines += _block(result, entry, board, url or board.url)
     return "\n".join([*lines, "---"]) + "\n"
 
 
-def _block(result: Result, entry: Entry, board: Board) -> list[str]:
+def _block(result: Result, entry: Entry, board: Board, url: str) -> list[str]:
     data = result.data
-    source = {"name": f"medbench leaderboard {board.name}, entry {entry.hash}", **({"url": board.url} if board.url else {})}
+    source = {"name": f"medbench leaderboard {board.name}, entry {entry.hash}", "url": url}
     parts = {
         "task": {"type": HUB_TASKS.get(result.protocol, result.protocol), "name": result.task},
         "dataset": {"name": data.dataset, "type": data.dataset, "split": data.split, "revision": data.manifest},
-        "source": source,
+        **({"source": source} if url else {}),
     }
     lines = []
     for name, facts in parts.items():

@@ -29,6 +29,8 @@ LINEARS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down
 TARGETS = rf".*language_model\..*\.({'|'.join(LINEARS)})"
 PROJECTOR = "multi_modal_projector"
 IGNORED = -100
+HIDDEN = 0.3
+"""Share of an answer's tokens that are hidden (word dropout: Bowman et al., CoNLL 2016)."""
 KEPT_BYTES = 256 << 20
 """Prepared pictures that are kept, so that small data is decoded once."""
 
@@ -46,7 +48,7 @@ class Learner:
         dropout: Of LoRA's input, 0 to 1.
         projector: Whether the projector is trained beside LoRA.
         max_length: Tokens of prompt and answer; an answer beyond is cut.
-        augment: Shift, contrast and noise on training pictures.
+        augment: Move and expose training pictures otherwise, and hide `HIDDEN` of the answers' words from what follows.
         seed: Of LoRA's initial matrices.
     """
 
@@ -114,21 +116,22 @@ class Learner:
 
     def collate(self, examples: Sequence[Example], seeds: Sequence[int], *, training: bool = True) -> Batch:
         """Return prompts with their answers, padded on the left; answers end together, so only the last positions need logits."""
-        rows, lengths, pictures = [], [], []
+        rows, shown, lengths, pictures = [], [], [], []
         for (request, target), seed in zip(examples, seeds, strict=True):
             prompt, answer = self._tokens(request, target)
-            rows.append(prompt + answer)
-            lengths.append(len(answer))
             rng = np.random.default_rng(seed) if training and self._augment else None
+            rows.append(prompt + answer)
+            shown.append(prompt + (answer if rng is None else self._hidden(answer, rng)))
+            lengths.append(len(answer))
             pictures += [self._picture(image, rng) for image in request.images]
         width = max(map(len, rows))
         ids = torch.full((len(rows), width), self.speaker.pad_id)
         mask = torch.zeros((len(rows), width), dtype=torch.long)
         labels = torch.full((len(rows), max(lengths)), IGNORED)
-        for number, (row, length) in enumerate(zip(rows, lengths, strict=True)):
-            ids[number, width - len(row) :] = torch.tensor(row)
+        for number, (row, seen, length) in enumerate(zip(rows, shown, lengths, strict=True)):
+            ids[number, width - len(row) :] = torch.tensor(seen)
             mask[number, width - len(row) :] = 1
-            labels[number, labels.shape[1] - length :] = ids[number, width - length :]
+            labels[number, labels.shape[1] - length :] = torch.tensor(row[-length:])
         batch: dict[str, Any] = {"input_ids": ids, "attention_mask": mask, "labels": labels}
         if pictures:
             batch["pixel_values"] = torch.stack(pictures)
@@ -201,6 +204,12 @@ class Learner:
             hint = "raise max_length, or shorten the prompt" if self._max_length < self.speaker.context_length else "a shorter prompt"
             raise UsageError(f"a prompt of {len(prompt)} tokens leaves no room for an answer in {self._max_length}", hint=hint)
         return prompt, answer
+
+    def _hidden(self, answer: list[int], rng: np.random.Generator) -> list[int]:
+        """Return an answer as it is shown to itself, some tokens hidden: small data would else be known by heart from its first words."""
+        mark = self.speaker.tokenizer.unk_token_id
+        mark = self.speaker.pad_id if mark is None else mark
+        return [mark if gone else token for token, gone in zip(answer, (rng.random(len(answer)) < HIDDEN).tolist(), strict=True)]
 
     def _picture(self, image: Image, rng: np.random.Generator | None) -> torch.Tensor:
         key = (image.digest or image.path, image.preset)

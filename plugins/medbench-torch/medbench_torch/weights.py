@@ -49,7 +49,7 @@ def find_weights(weights: str | Path, *, revision: str = "", trust_pickle: bool 
             raise UsageError(f"revision={revision}: {path} is on this disk and has no revisions", hint="leave revision out")
         return path
     if isinstance(weights, Path) or not _may_be_hub_id(name):
-        raise WeightsError(f"{path}: no such file or folder", hint="weights= takes a folder, a file or a hub id (owner/name)")
+        raise WeightsError(f"{path}: no such file or folder", hint="a folder, a file, or a hub id (owner/name)")
     return _snapshot(name, revision, trust_pickle=trust_pickle)
 
 
@@ -160,7 +160,7 @@ def listing(names: Iterable[object], shown: int = 3) -> str:
 
 def _may_be_hub_id(name: str) -> bool:
     owner, _, repository = name.partition("/")
-    return not name.startswith((".", "~", "/")) and bool(owner) and "/" not in repository and "\\" not in name
+    return not name.startswith((".", "~", "/")) and bool(owner) and bool(repository) and "/" not in repository and "\\" not in name
 
 
 def _snapshot(name: str, revision: str, *, trust_pickle: bool) -> Path:
@@ -178,7 +178,7 @@ def _snapshot(name: str, revision: str, *, trust_pickle: bool) -> Path:
     except errors.RevisionNotFoundError:
         reason, hint = "the hub has no such revision", "a branch, tag or commit of the repository"
     except (errors.HFValidationError, errors.HfUriError):
-        reason, hint = "no such folder, and no hub id either", "weights= takes a folder, a file or a hub id (owner/name)"
+        reason, hint = "no such folder, and no hub id either", "a folder, a file, or a hub id (owner/name)"
     except (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled, errors.HfHubHTTPError, OSError):
         reason, hint = (
             "no such folder, not in the hub's local cache, and the hub cannot be reached",

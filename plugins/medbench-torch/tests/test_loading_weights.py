@@ -121,7 +121,7 @@ def test_an_empty_folder_says_what_was_looked_for(tmp_path):
 def test_a_folder_is_itself_and_never_the_hub(tmp_path, monkeypatch):
     monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda *_, **__: pytest.fail("asked the hub"))
     assert find_weights(str(tmp_path)) == tmp_path
-    for absent in ("./nowhere/model", str(tmp_path / "nowhere"), "~/no/such", "a/b/c"):
+    for absent in ("./nowhere/model", str(tmp_path / "nowhere"), "~/no/such", "a/b/c", "nowhere"):
         with pytest.raises(WeightsError, match="no such file or folder"):
             find_weights(absent)
 

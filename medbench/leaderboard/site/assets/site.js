@@ -40,10 +40,13 @@
     ? `<span class="cell"${bar(column, cell)} title="${escaped(hover(column, cell))}"><b>${escaped(cell[1])}</b> ${escaped(cell[2])}</span>`
     : '<span class="absent">not computed</span>';
 
-  const sortable = (column, cell) => cell && cell[0] !== null ? cell[0] : (column.lower ? Infinity : -Infinity);
+  // what is not there comes last, whichever way a column is sorted
+  const absentLast = (compare) => (a, b) => a === null || b === null ? (a === null) - (b === null) : compare(a, b);
+  DataTable.ext.type.order["score-asc"] = absentLast((a, b) => a - b);
+  DataTable.ext.type.order["score-desc"] = absentLast((a, b) => b - a);
 
   const render = (column) => (cell, type) => {
-    if (type === "sort" || type === "type") return sortable(column, cell);
+    if (type === "sort" || type === "type") return cell ? cell[0] : null;
     if (type === "filter") return cell ? cell[1] : "";
     return drawCell(column, cell);
   };
@@ -67,6 +70,7 @@
       data: (row) => row.cells[index],
       render: render(column),
       className: "score",
+      type: "score",
       orderSequence: column.lower ? ["asc", "desc"] : ["desc", "asc"],
     })),
     { title: "scored", data: "scored", className: "number", orderable: false, render: (text, type) => type === "display" ? escaped(text) : text },
@@ -152,7 +156,7 @@
       columns: [
         { title: "model", visible: false, render: text }, { title: "task", render: text }, { title: "system", render: text },
         { title: "score", render: text },
-        { title: "value", className: "score", render: (cell, type, row) => render(row[5])(cell, type) },
+        { title: "value", className: "score", type: "score", render: (cell, type, row) => render(row[5])(cell, type) },
         { title: "scored", data: (row) => row[4][5], render: text },
         { title: "convention", data: (row) => row[5].convention, render: text },
       ],
