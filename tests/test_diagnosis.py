@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections import namedtuple
+from types import SimpleNamespace
 
 import pytest
 
@@ -70,8 +70,7 @@ def test_data_folders_are_checked_by_their_readers(found, tmp_path, monkeypatch)
 
 
 def test_a_full_disk_is_a_finding(found, monkeypatch):
-    usage = namedtuple("usage", "total used free")
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10, 9, 1))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1))
     assert {one.state for one in found()["folders"]} == {"wrong"}
 
 

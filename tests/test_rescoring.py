@@ -231,6 +231,14 @@ class TestJudges:
         assert found.coverage < 1
         assert not finished.record.complete
 
+    def test_what_a_judge_costs_is_on_record_and_kept_when_it_is_not_asked_again(self, run, registry, score):
+        first = run(metrics=("agreed",), judge="remote", registry=registry)
+        bill = first.record.costs["judge"]
+        assert (bill.answers, bill.usd) == (0, None)
+        assert "model" not in first.record.costs
+        made = score(first.folder, metrics=("vqa",), registry=registry)
+        assert made.record.costs == first.record.costs
+
     def test_without_a_judge_the_plan_cannot_run_and_a_run_keeps_its_scores(self, run, registry, score):
         with pytest.raises(PlanError, match="cannot run"):
             run(metrics=("agreed",), registry=registry)

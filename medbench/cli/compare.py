@@ -122,9 +122,10 @@ def _print_changed(made: Comparison) -> None:
     if not made.changed:
         return
     from medbench.cli.layout import console, table
+    from medbench.report.cells import own_value
 
     print(f"\nchanged most by {made.changed_by}")
-    rows = [[change.id, f"{change.value_other:.3g} → {change.value_one:.3g}", *_texts(change)] for change in made.changed]
+    rows = [[change.id, f"{own_value(change.value_other)} → {own_value(change.value_one)}", *_texts(change)] for change in made.changed]
     console().print(table(["sample", f"{made.changed[0].other} → others", "reference", "answers"], rows, whole=(1,)))
 
 

@@ -51,6 +51,7 @@ def _discreet(made: RunDiff) -> RunDiff:
 
 def _print(made: RunDiff) -> None:
     from medbench.cli.layout import console, table
+    from medbench.report.cells import own_value
 
     out = console()
     out.print(f"A              {made.other}", soft_wrap=True)
@@ -64,7 +65,10 @@ def _print(made: RunDiff) -> None:
     print(f"{'answers':<14} {made.n_answers:,} of {made.n_shared:,} differ")
     for flips in made.flips:
         print(f"{'flips':<14} {flips.by}: {flips.better:,} better in B, {flips.worse:,} worse, {flips.same:,} the same")
-        rows = [[c.id, f"{c.value_other:.3g} → {c.value_one:.3g}", *_texts(c.reference, c.answer_other, c.answer_one)] for c in flips.first]
+        rows = [
+            [c.id, f"{own_value(c.value_other)} → {own_value(c.value_one)}", *_texts(c.reference, c.answer_other, c.answer_one)]
+            for c in flips.first
+        ]
         if rows:
             print()
             out.print(table(["sample", "A → B", "reference", "answers"], rows, whole=(1,)))

@@ -74,13 +74,11 @@ def _frame(x: float, y: float) -> Any:
 def pictures(figure: Pictures, root: Path) -> Any:
     """Return rows of pictures, drawn; relative paths are relative to `root`."""
     from matplotlib.figure import Figure as Canvas  # noqa: PLC0415 - an extra, and slow to import
+    from matplotlib.layout_engine import ConstrainedLayoutEngine  # noqa: PLC0415 - an extra, and slow to import
 
     columns = max((len(strip.tiles) for strip in figure.strips), default=1) or 1
     rows = max(1, len(figure.strips))
-    made = Canvas(figsize=(1.6 * columns + 0.4, 2.2 * rows + 0.6), layout="constrained")
-    engine = made.get_layout_engine()
-    if engine is not None:
-        engine.set(hspace=0.2)
+    made = Canvas(figsize=(1.6 * columns + 0.4, 2.2 * rows + 0.6), layout=ConstrainedLayoutEngine(hspace=0.2))
     made.suptitle(f"{figure.title}\n\n", fontsize=11, fontweight="bold", x=0.01, ha="left")
     if figure.note:
         made.supxlabel(figure.note, fontsize=NOTE_SIZE, x=0.01, ha="left")

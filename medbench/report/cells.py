@@ -52,6 +52,15 @@ def p_value(p: float | None) -> str:
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
+def own_value(value: float) -> str:
+    """Return a sample's own score as it is printed: whole numbers as they are, others to three decimals.
+
+    >>> own_value(1.0), own_value(5.5e-13), own_value(0.3333)
+    ('1', '0.000', '0.333')
+    """
+    return f"{value:.0f}" if value == int(value) else f"{value:.3f}"
+
+
 def value_cell(score: Score) -> str:
     """Return a score's value, marked where not every sample is in it."""
     return number(score.value, score.unit) + ("*" if score.coverage < 1.0 and score.value is not None else "")

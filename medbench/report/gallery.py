@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from medbench.identity import digest
+from medbench.report.cells import own_value
 from medbench.report.choosing import Chosen, Column, choose
 from medbench.report.measured import Kept
 from medbench.report.texts import Piece, differences, fit, nearest_reference
@@ -105,7 +106,7 @@ def _cards(
             at = row if place is None else place.get(sample.id)
             value = float("nan") if at is None else float(column.values[at])
             if value == value:  # noqa: PLR0124 - NaN: the sample does not enter
-                shown.append((column.title, f"{value:.3g}"))
+                shown.append((column.title, own_value(value)))
         yield _card(kept, by_id[sample.id, condition], tuple(dict(shown).items()), withheld=withheld)
 
 
@@ -139,7 +140,8 @@ def _said(value: Value) -> str:
         case Text():
             return value.text
         case Ranking():
-            return f"true partner at rank {value.rank:,} (probability {value.probability:.3g}); first: {', '.join(value.top[:5])}"
+            sure = "" if value.probability is None else f" (probability {value.probability:.3f})"
+            return f"true partner at rank {value.rank:,}{sure}; first: {', '.join(value.top[:5])}"
         case Failed():
             return f"failed: {value.kind}"
         case _:

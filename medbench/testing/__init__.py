@@ -4,6 +4,8 @@ from medbench.testing import FakeModel, check_metric, check_model, plugin, write
 
 write_fake_data(tmp_path / "data")
 record = medbench.run("fake-vqa", FakeModel("yes"), data=str(tmp_path / "data"), registry=load_registry(plugin))
+
+`medbench.testing.endpoint.Endpoint` is a chat endpoint on loopback that misbehaves as told, for models that ask one.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from medbench_torch.devices import Placement, place
-from medbench_torch.fit import Schedule, Settings, Stage, Trains
+from medbench_torch.fit import Schedule, Settings, Stage, Trains, plainly
 from medbench_torch.fit import fit as run_stages
 from medbench_torch.tiny.llava import build_llava
 from medbench_torch.tiny.tokenizers import train_bpe
@@ -52,7 +52,7 @@ def fit(
     _refuse(model)
     with tempfile.TemporaryDirectory(prefix="medbench-tiny-") as scratch:
         learner = learner_of(model, examples, Path(scratch), seed)
-        return run_stages(learner, stages_of(model), examples, validation, out, seed, events, settings=_settings(model))
+        return run_stages(learner, stages_of(model), examples, validation, out, seed, plainly(events), settings=_settings(model))
 
 
 def _refuse(model: LlavaLora) -> None:

@@ -17,6 +17,8 @@ QUOTA = {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active
 FILTERED = {"content_filter", "content_policy_violation", "data_inspection_failed", "ResponsibleAIPolicyViolation"}
 TOO_LONG = {"context_length_exceeded", "string_above_max_length", "max_tokens_exceeded"}
 UNSUPPORTED = {"unsupported_parameter", "unsupported_value", "unknown_parameter"}
+NAMES = ("logprobs", "response_format", "max_completion_tokens")
+"""Parameters that an endpoint names when it knows no code for what it does not support; no prompt has such words."""
 AGAIN = {408, 409, 425}
 QUOTED = 200
 """Characters of an endpoint's message that are passed on."""
@@ -93,8 +95,8 @@ def _stop(status: int, told: _Told, endpoint: str) -> MedbenchError | None:
         return UsageError(f"{endpoint} does not accept the key (401)", hint="OPENAI_API_KEY, or key_env=NAME of the variable that holds it")
     if status in {404, 405}:
         return UsageError(f"{endpoint}: no such model or address ({status}): {told.message}", hint="check name= and base_url=")
-    if status in {400, 422} and told.codes & UNSUPPORTED:
-        hint = "send_temperature=omit, tokens_field=max_completion_tokens, logprobs=off or schema=off may be what it needs"
+    if status in {400, 422} and (told.codes & UNSUPPORTED or any(name in told.message for name in NAMES)):
+        hint = "send_temperature=omit, tokens_field=max_completion_tokens, logprobs=omit or schema=off may be what it needs"
         return UsageError(f"{endpoint} does not take a parameter: {told.message}", hint=hint)
     return None
 

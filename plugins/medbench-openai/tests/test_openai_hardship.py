@@ -193,10 +193,11 @@ class TestRefusing:
             (401, "invalid_api_key", "does not accept the key"),
             (404, "model_not_found", "no such model or address"),
             (400, "unsupported_parameter", "does not take a parameter"),
+            (422, "no logprobs here", "does not take a parameter"),
         ],
     )
     def test_what_no_call_can_mend_stops_the_run(self, serve, model, ask, status, code, said):
-        endpoint = serve(latency_s=0.1, script=[{"do": "error", "status": status, "code": code}])
+        endpoint = serve(latency_s=0.1, script=[{"do": "error", "status": status, "code": code, "message": code}])
         with pytest.raises(UsageError, match=said):
             ask(model(endpoint), *prompts(100))
         assert endpoint.counts()["calls"] <= 8

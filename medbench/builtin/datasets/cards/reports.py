@@ -25,4 +25,20 @@ CARDS = (
         "retrieval. JAMIA 23(2):304-310 (2016). doi:10.1093/jamia/ocv080",
         source="doi:10.1093/jamia/ocv080; split: Chen et al., R2Gen, arXiv 2010.16056",
     ),
+    ReaderCard(
+        name="radnli",
+        load="medbench.builtin.datasets.radnli:RadNli",
+        title="RadNLI: 960 pairs of sentences of chest X-ray reports, and whether the second follows from the first",
+        access="credentialed",
+        licence="PhysioNet Credentialed Health Data License 1.5.0",
+        obtain="PhysioNet: radnli-report-inference/1.0.0",
+        terms="credentialed PhysioNet account, CITI training, signed agreement; nothing of it to third parties",
+        external_api="zero-retention-only",
+        group="sentence",
+        expects=("radnli-report-inference/1.0.0/radnli_dev_v1.jsonl, radnli_test_v1.jsonl",),
+        splits=("val", "test"),
+        citation="Miura Y, Zhang Y, Tsai E, Langlotz C, Jurafsky D. Improving factual completeness and consistency of image-to-text "
+        "radiology report generation. NAACL 2021. arXiv 2010.10042",
+        source="arXiv 2010.10042",
+    ),
 )

@@ -52,6 +52,26 @@ class Journal:
             self._events(made)
 
 
+def plainly(events: Callable[[dict[str, Any]], Any] | None) -> Events | None:
+    """Return a listener that passes on what a person wants to hear: stage, step, loss, rate; held-out values under that name."""
+    if events is None:
+        return None
+
+    def listen(event: dict[str, Any]) -> None:
+        kind = event["event"]
+        if kind == "stage-end":
+            return
+        place = {name: event[name] for name in ("stage", "step") if name in event}
+        if kind == "held-out":
+            events(
+                {**place, **{f"held-out {name}": value for name, value in event.items() if name not in {*place, "event", "stage_number"}}}
+            )
+        else:
+            events({**place, **{name: event[name] for name in ("steps", "loss", "lr") if event.get(name) is not None}})
+
+    return listen
+
+
 def read_events(folder: Path) -> list[dict[str, Any]]:
     """Return the events of a fit; empty when there are none."""
     path = folder / FILE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import torch
 from transformers import Gemma3Config, Gemma3ForConditionalGeneration, Gemma3ImageProcessorPil, Gemma3Processor
 
 from medbench_torch.tiny.causal import save, seeded
@@ -50,4 +51,11 @@ def build_gemma(folder: str | Path, *, seed: int = 0) -> Path:
     )
     images = Gemma3ImageProcessorPil(size={"height": 56, "width": 56}, image_mean=[0.5] * 3, image_std=[0.5] * 3)
     processor = Gemma3Processor(image_processor=images, tokenizer=tokens, image_seq_length=TOKENS, chat_template=CHAT)
-    return save(folder, seeded(lambda: Gemma3ForConditionalGeneration(config), seed), processor)
+    return save(folder, seeded(lambda: _seeing(config), seed), processor)
+
+
+def _seeing(config: Gemma3Config) -> Gemma3ForConditionalGeneration:
+    """Return a model to which pictures matter: the class leaves the projection at zero."""
+    model = Gemma3ForConditionalGeneration(config)
+    torch.nn.init.normal_(model.model.multi_modal_projector.mm_input_projection_weight, std=0.1)
+    return model

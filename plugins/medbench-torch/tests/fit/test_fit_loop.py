@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from medbench_torch.fit import Schedule, Settings, Stage, fit, read_events
+from medbench_torch.fit import Schedule, Settings, Stage, fit, plainly, read_events
 from safetensors.torch import load_file
 
 from medbench.errors import DataError, StorageError, UsageError
@@ -48,6 +48,17 @@ def test_it_learns_and_says_so(line, tmp_path):
     assert read_events(out) == told
     assert [event["event"] for event in told][:1] + [event["event"] for event in told][-2:] == ["stage", "held-out", "stage-end"]
     assert not out.with_name("out.partial").exists()
+
+
+def test_what_a_person_hears_of_it(line, tmp_path):
+    heard = []
+    stages = [line.stage(steps=4, evaluate_every=2)]
+    fit(line.Line(), stages, line.planes(9), line.planes(3), tmp_path / "out", 0, plainly(heard.append), settings=QUICK)
+    assert [sorted(event) for event in heard] == [
+        ["stage", "step", "steps"],
+        *[["loss", "lr", "stage", "step", "steps"], ["held-out loss", "stage", "step"]] * 2,
+    ]
+    assert plainly(None) is None
 
 
 def test_the_loss_told_is_the_weighted_mean_over_targets(line, tmp_path):
