@@ -172,3 +172,21 @@ def test_a_problem_of_a_part_of_the_data_counts_where_the_part_is_needed(data, r
     monkeypatch.setattr("medbench.testing.data.FakeReader.check", lambda *_: [Problem("gone", part=part)])
     plan, _ = resolve(RunOptions(task="fake-vqa", model=model, data=str(data)), registry)
     assert ("gone" in [problem.message for problem in check(plan, registry)]) is kept
+
+
+def test_the_refusal_says_what_it_rests_on_and_what_can_be_done_here(problems):
+    (said,) = problems("restricted", model="remote", model_options={"base_url": "https://user:secret@api.example.org:8443/v1"})
+    assert said.startswith("remote would send fake-qa (restricted data) to api.example.org:8443 | agreement: CC0-1.0.")
+    assert "secret" not in said
+    assert "(24 September 2025)" in said
+    assert "local instead: --model " in said
+    assert "fake-echo" in said
+    assert "--model-option local=true" in said
+
+
+def test_open_data_with_terms_is_refused_without_the_agreements_text(problems):
+    def under(plan):
+        return msgspec.structs.replace(plan, reader=msgspec.structs.replace(plan.reader, external_api="deny"))
+
+    (said,) = problems("open", model="remote", change=under)
+    assert "24 September" not in said

@@ -29,7 +29,7 @@ def test_a_good_plan_has_everything_and_no_problem(plan, data):
     made, problems = plan(limit=5, seed=3, by=("site",), images=("true", "blank", "true"), shard="2/4")
     assert problems == []
     assert (made.root, made.split, made.variant, made.limit, made.seed, made.shard) == (str(data), "test", "", 5, 3, (2, 4))
-    assert made.params == {"prompt": "{question}", "max_new_tokens": 8, "temperature": 0.0, "seed": 3}
+    assert made.params == {"prompt": "{question}", "max_new_tokens": 8, "temperature": 0.0, "seed": 3, "options": "closed"}
     assert [(m.card.name, m.convention) for m in made.metrics] == [("vqa", {"vqa": "exact@1"})]
     assert made.images == ("true", "blank")
     assert made.by == ("site",)

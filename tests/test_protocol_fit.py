@@ -90,7 +90,7 @@ def test_why_no_protocol_fits_is_said_before_anything_runs(encoders, task, model
 
 
 def test_a_missing_package_of_a_protocol_is_a_problem_with_what_to_install(encoders, monkeypatch):
-    monkeypatch.setattr("medbench.plan.missing_modules", lambda card: ["sklearn"] if card.name == "probe" else [])
+    monkeypatch.setattr("medbench.protocol_plans.missing_modules", lambda card: ["sklearn"] if card.name == "probe" else [])
     _, problems = planned(encoders, "pneumonia-fewshot", "raw-pixels")
     assert problems == ["protocol probe needs sklearn | pip install 'medbench[probe]'"]
 

@@ -81,7 +81,7 @@ def pack(
     from medbench.leaderboard.packing import pack as write
 
     stated = _stated(system, entry_id, weights, trained_on, hardware, usd, seconds)
-    found, folder, entry = _made(run, board, boards, runs_dir, stated, replace=True)
+    found, folder, entry = _made(run, board, boards, runs_dir, stated, replace=True, submitted=True)
     place = write(folder, entry, found, Path(out or f"submission-{entry.id}"))
     print(f"{entry.system} is packed for {found.name}: {place}")
     print(f"{(place / 'README.md').read_text(encoding='utf-8').splitlines()[4].strip()}")
@@ -185,7 +185,9 @@ def _stated(
     )
 
 
-def _made(run: str, board: str, boards: str, runs_dir: str, stated: Stated, *, replace: bool) -> tuple[Board, RunFolder, Entry]:
+def _made(
+    run: str, board: str, boards: str, runs_dir: str, stated: Stated, *, replace: bool, submitted: bool = False
+) -> tuple[Board, RunFolder, Entry]:
     """Return the board, the run and the entry that it makes there, judged by the board's rules."""
     from medbench.leaderboard.admission import problems
     from medbench.leaderboard.building import refuse
@@ -203,7 +205,7 @@ def _made(run: str, board: str, boards: str, runs_dir: str, stated: Stated, *, r
         entry = make_entry(folder, found, registry, stated, old)
     elif old and not replace:
         raise UsageError(f"{found.name}: another system is called {entry.id} there", hint="--id NAME, --system NAME, or --replace")
-    refuse({entry.id: problems(entry, found)}, found)
+    refuse({entry.id: problems(entry, found, submitted=submitted)}, found)
     return found, folder, entry
 
 
@@ -254,7 +256,7 @@ def _result(entry: Entry, task: str) -> Result:
 
 
 def _counted(held: Held) -> str:
-    entries, references = len(held.entries), len(held.board.references)
+    entries, references = len(held.entries), len(held.board.reported)
     said = f"{entries} {'entry' if entries == 1 else 'entries'}"
     return f"{said}, {references} reported" if references else said
 

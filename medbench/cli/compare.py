@@ -22,6 +22,10 @@ def compare(
     *,
     test: Annotated[str, typer.Option("--test", help="bootstrap or randomisation, where neither DeLong nor McNemar suits.")] = "bootstrap",
     all_: Annotated[bool, typer.Option("--all", help="Scores of single labels and types, too; Holm then counts them.")] = False,
+    resamples: Annotated[
+        int | None,
+        typer.Option("--resamples", min=100, help="Of the bootstrap; default: 10,000 (large runs: 1,000).", show_default=False),
+    ] = None,
     most: Annotated[int, typer.Option("--most", min=0, help="How many of the samples that changed most are listed.")] = 10,
     include_data: Annotated[bool, typer.Option("--include-data", help="Texts of data under an agreement in --json, too.")] = False,
     runs_dir: arguments.RunsDir = "runs",
@@ -40,7 +44,7 @@ def compare(
         raise UsageError(f"--test {test}: unknown", hint=suggestion(test, TESTS))
     registry = load_registry()
     kept = [Kept(find_run(run, Path(runs_dir)), registry) for run in runs]
-    made = compare_runs(kept, test=chosen, members=all_, most=most)
+    made = compare_runs(kept, test=chosen, members=all_, most=most, resamples=resamples)
     if json:
         arguments.print_json(made if include_data else _discreet(made))
         return
@@ -77,8 +81,12 @@ def _print(made: Comparison, registry: Registry) -> None:
             heads = [heading or "score", base, letter, f"{letter} − {base}", "95 % interval", "p, Holm", f"{letter} wins:loses"]
             out.print(table(heads, [_row(one, registry) for one in found], right=(1, 2, 3, 5, 6), whole=(4,)))
     print()
+    reasons: dict[str, list[str]] = {}
     for name, why in made.not_compared.items():
-        out.print(f"{'not compared':<14} {name}: {why}", soft_wrap=True)
+        reasons.setdefault(why, []).append(name)
+    for why, names in reasons.items():
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        out.print(f"{'not compared':<14} {why}: {', '.join(names[:3])}{more}", soft_wrap=True)
     kinds = dict.fromkeys(one.test.partition(":")[0].partition(" over ")[0] for one in made.differences if one.test)
     out.print(f"{'tests':<14} {', '.join(kinds)}; adjusted by Holm over {made.n_compared} differences", soft_wrap=True)
     method = next((one.contrast.method for one in made.differences if "bootstrap" in one.contrast.method), "")

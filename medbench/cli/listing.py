@@ -62,7 +62,7 @@ def models(
     if can and can not in get_args(Capability):
         raise UsageError(f"--can {can}: unknown", hint=suggestion(can, get_args(Capability)))
     rows = [
-        [name, plugin, " ".join(card.can), card.kind, card.title]
+        [name, plugin, "any" if set(card.can) == set(get_args(Capability)) else " ".join(card.can), card.kind, card.title]
         for name, plugin, card in _cards(ModelCard)
         if (not can or can in card.can) and (not fits or card.fits != "never")
     ]

@@ -106,6 +106,9 @@ def _print_foot(record: RunRecord, folder: Path, shown: Sequence[Score], *, hidd
         print(f"{hidden} more scores, of single labels, are in the record (--json)")
     if any(score.note.startswith("rough") for score in shown):
         print(f"{cells.ROUGH} a rough interval: {_why_rough(shown, record.data.group)}")
+    repeats = max((score.repeats for score in shown), default=1)
+    if repeats > 1:
+        print(f"± standard deviation over {repeats} repetitions, of which the value is the mean")
     for name, why in record.not_computed.items():
         out.print(f"not computed   {name}: {why}", soft_wrap=True)
     for said in dict.fromkeys(s[what] for what in STATED for s in record.signatures.values() if what in s):
@@ -126,7 +129,7 @@ def _print_foot(record: RunRecord, folder: Path, shown: Sequence[Score], *, hidd
     if resolved:
         out.print(resolved, soft_wrap=True)
     if record.data.synthetic:
-        print("SYNTHETIC data: these numbers say nothing about any patient and can enter no board")
+        print("SYNTHETIC data: these numbers say nothing about any patient and can enter no board of real data")
     if record.model.untrained:
         print(f"UNTRAINED model: the weights of {record.model.name} are random")
     if record.n_failed:

@@ -51,8 +51,14 @@ def _digests(facts: Mapping[str, Any]) -> Iterator[str]:
             yield value
 
 
-def problems(entry: Entry, board: Board) -> list[Problem]:
-    """Return every reason why an entry may not stand on a board."""
+def problems(entry: Entry, board: Board, *, submitted: bool = False) -> list[Problem]:
+    """Return every reason why an entry may not stand on a board.
+
+    Args:
+        entry: A system.
+        board: Whose rules count.
+        submitted: It is on its way to a maintainer, who scores it where references are held back.
+    """
     found = list(_of_the_system(entry, board))
     if not entry.results:
         found.append(Problem("it has no result", "medbench leaderboard add RUN"))
@@ -63,7 +69,7 @@ def problems(entry: Entry, board: Board) -> list[Problem]:
                 Problem(f"{result.task} is no task of the board {board.name}", f"its tasks: {', '.join(t.name for t in board.tasks)}")
             )
         else:
-            found += _of_the_result(result, pinned, board)
+            found += _of_the_result(result, pinned, board, unscored=submitted and _held(board) and not result.cells)
     tasks = [result.task for result in entry.results]
     found += [Problem(f"{task} stands in it twice", "one result per task") for task in dict.fromkeys(tasks) if tasks.count(task) > 1]
     return found
@@ -94,27 +100,35 @@ def _unpinned(model: ModelFacts) -> tuple[str, str]:
     return "its weights are unpinned: a hub id without a revision", "--model-option revision=COMMIT, or weights=FOLDER, and run again"
 
 
-def _of_the_result(result: Result, pinned: BoardTask, board: Board) -> Iterator[Problem]:
+def _held(board: Board) -> bool:
+    return board.references == "private"
+
+
+def _of_the_result(result: Result, pinned: BoardTask, board: Board, *, unscored: bool) -> Iterator[Problem]:
     data = result.data
     if data.limit is not None:
         yield Problem(f"{result.task}: only {data.limit} samples were run (--limit)", "run the whole split")
     if data.synthetic != board.synthetic:
         one, other = ("synthetic", "real") if data.synthetic else ("real", "synthetic")
         yield Problem(f"{result.task}: the data is {one}, the board is about {other} data", "the numbers say nothing about each other")
-    yield from _manifest(result, pinned, board)
+    yield from _manifest(result, pinned, board, unscored=unscored)
     if result.protocol != pinned.protocol:
         yield Problem(f"{result.task}: protocol {result.protocol}, the board's is {pinned.protocol}", f"--protocol {pinned.protocol}")
     for name, value in pinned.params.items():
         if result.params.get(name) != value:
             yield Problem(f"{result.task}: {name} is {result.params.get(name)!r}, the board's is {value!r}", f"--param {name}={value}")
-    if board.references_held == "private" and not result.cells:
-        return  # the maintainer scores
+    if unscored:
+        return
+    if _held(board) and not result.cells:
+        hint = "the maintainer scores it: medbench leaderboard verify SUBMISSION --data DIR --complete ENTRY"
+        yield Problem(f"{result.task}: it is not scored yet, since the board holds its references back", hint)
+        return
     yield from _failures(result, board)
     yield from _scores(result, pinned, board)
 
 
-def _manifest(result: Result, pinned: BoardTask, board: Board) -> Iterator[Problem]:
-    if board.references_held == "private" and not result.cells:
+def _manifest(result: Result, pinned: BoardTask, board: Board, *, unscored: bool) -> Iterator[Problem]:
+    if unscored:
         have, want, what = result.blind, pinned.blind, "blind"
     else:
         have, want, what = result.data.manifest, pinned.manifest, "manifest"

@@ -103,9 +103,10 @@ class Board(Struct, omit_defaults=True):
     """Whether a model with random weights may enter; it is marked."""
     unpinned: Literal["refuse", "mark"] = "refuse"
     """What becomes of a system whose weights nobody can name for certain."""
-    references_held: Literal["public", "private"] = "public"
+    references: Literal["public", "private"] = "public"
     """`private`: submitters predict without references, the maintainer scores."""
-    references: tuple[Reference, ...] = ()
+    reported: tuple[Reference, ...] = ()
+    """What others reported."""
     citation: str = ""
     url: str = ""
     notes: str = ""
@@ -138,8 +139,6 @@ def read_board(folder: Path) -> Board:
     for key in ("name", "path"):
         if key in table:
             raise UsageError(f"{path}: unknown key {key}", hint="a board is named as its folder")
-    if "references" in table and isinstance(table["references"], str):
-        table["references_held"] = table.pop("references")
     try:
         board = msgspec.convert({**table, "name": folder.resolve().name, "path": str(path)}, Board)
     except msgspec.ValidationError as error:
@@ -174,10 +173,8 @@ def _placed(board: Board) -> Board:
 
     columns = tuple(msgspec.structs.replace(column, mean_of=tuple(whole(key) for key in column.mean_of)) for column in columns)
     primary = whole(board.primary) or (columns[0].key if columns else "")
-    references = tuple(msgspec.structs.replace(one, column=whole(one.column)) for one in board.references)
-    return msgspec.structs.replace(
-        board, columns=columns, primary=primary, tie=tuple(whole(key) for key in board.tie), references=references
-    )
+    reported = tuple(msgspec.structs.replace(one, column=whole(one.column)) for one in board.reported)
+    return msgspec.structs.replace(board, columns=columns, primary=primary, tie=tuple(whole(key) for key in board.tie), reported=reported)
 
 
 def _require_sense(board: Board) -> None:
@@ -192,7 +189,7 @@ def _require_sense(board: Board) -> None:
         _require_column(board, column)
     keys = [column.key for column in board.columns]
     means = [key for column in board.columns for key in column.mean_of]
-    named = [board.primary, *board.tie, *means, *(one.column for one in board.references if one.column)]
+    named = [board.primary, *board.tie, *means, *(one.column for one in board.reported if one.column)]
     for key in named:
         if key not in keys:
             raise UsageError(f"{path}: {key} is no column of this board", hint=suggestion(key, keys))
@@ -217,7 +214,7 @@ def _explain(message: str) -> str:
 
 def _allowed(message: str) -> str:
     """Return the keys of the table that a mistake is in, nearest first."""
-    parts: tuple[tuple[str, type[Struct]], ...] = (("$.tasks", BoardTask), ("$.columns", Column), ("$.references", Reference))
+    parts: tuple[tuple[str, type[Struct]], ...] = (("$.tasks", BoardTask), ("$.columns", Column), ("$.reported", Reference))
     kind = next((kind for where, kind in parts if where in message), Board)
     fields = [name for name in kind.__struct_fields__ if name not in {"name", "path"} or kind is not Board]
     unknown = re.search(r"unknown field `([^`]+)`", message)

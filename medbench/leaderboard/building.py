@@ -13,7 +13,7 @@ from medbench.leaderboard.admission import problems
 from medbench.leaderboard.board import Board, find_boards
 from medbench.leaderboard.entries import Entry, read_entries
 from medbench.leaderboard.standings import Standings, standings
-from medbench.leaderboard.verifying import Verification, read_verified
+from medbench.leaderboard.verifying import Verification, is_verified, read_verified
 from medbench.leaderboard.views import render
 
 
@@ -29,8 +29,8 @@ class Held(msgspec.Struct, frozen=True):
     table: Standings
     views: dict[str, bytes]
     """File name -> content of the tables beside the board's file."""
-    verified: dict[str, Verification]
-    """Hash of an entry -> what the maintainer derived again."""
+    verified: dict[str, dict[str, Verification]]
+    """Hash of an entry -> task -> what the maintainer derived again."""
 
 
 def hold(board: Board) -> Held:
@@ -45,7 +45,7 @@ def hold(board: Board) -> Held:
     refuse({entry.id: problems(entry, board) for entry in entries}, board)
     _require_baselines(board, entries)
     verified = read_verified(folder)
-    table = standings(board, entries, frozenset(verified))
+    table = standings(board, entries, frozenset(entry.hash for entry in entries if is_verified(entry, verified)))
     return Held(board=board, entries=tuple(entries), table=table, views=render(table), verified=verified)
 
 

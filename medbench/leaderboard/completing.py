@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from medbench.errors import FoundError, UsageError
-from medbench.files import write_whole
+from medbench.files import storage, write_whole
 from medbench.finishing import data_facts
 from medbench.identity import digest
 from medbench.leaderboard.board import Board
@@ -36,7 +36,7 @@ def complete_entry(entry: Entry, result: Result, material: Material, board: Boar
         FoundError: the predictions are for other samples, or not those that the entry speaks of.
     """
     pinned = board.task(result.task)
-    if board.references_held != "private" or pinned is None:
+    if board.references != "private" or pinned is None:
         raise UsageError(f"{board.name} has public references: its entries are scored by those who submit", hint="leave out --complete")
     if material.manifest != pinned.manifest:
         raise FoundError(f"other data than the board's: manifest {material.manifest[:12]}, the board's {pinned.manifest[:12]}")
@@ -47,6 +47,8 @@ def complete_entry(entry: Entry, result: Result, material: Material, board: Boar
     made = msgspec.structs.replace(result, **_scored(result, material, board, registry))
     results = tuple(made if one.task == result.task else one for one in entry.results)
     whole = sealed(msgspec.structs.replace(entry, results=results))
+    with storage(out, "--complete another file"):
+        out.parent.mkdir(parents=True, exist_ok=True)
     write_whole(out, to_json(whole))
     return whole
 

@@ -103,7 +103,7 @@ def _result(
     _require_unchanged(folder, record, samples)
     cells: tuple[Cell, ...] = ()
     not_computed: dict[str, str] = {}
-    if board.references_held == "public" or record.data.manifest == pinned.manifest:
+    if board.references == "public" or record.data.manifest == pinned.manifest:
         derivation = _derive(folder, record, plan, board, pinned, registry, samples, predictions)
         cells, not_computed = _cells(record, derivation, pinned, folder), derivation.not_computed
     chosen = {cell.score.identity for cell in cells}

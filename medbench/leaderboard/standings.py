@@ -168,7 +168,7 @@ def _references(board: Board) -> tuple[list[Row], list[Reference]]:
     """Tell reported numbers under the board's own protocol and conventions from the others."""
     joined: dict[tuple[str, str], Row] = {}
     apart: list[Reference] = []
-    for one in board.references:
+    for one in board.reported:
         if not _agrees(one, board):
             apart.append(one)
             continue

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,7 +14,7 @@ from medbench.cards import MetricCard, ReaderCard
 from medbench.errors import DataError, UsageError
 from medbench.files import write_whole
 from medbench.foreign import read_rows
-from medbench.identity import digest
+from medbench.identity import digest, safe_name
 from medbench.index import Indexed, digests_of, read_index
 from medbench.joining import join
 from medbench.leaderboard.board import Board, BoardTask
@@ -47,9 +47,10 @@ class Checked(Struct, omit_defaults=True):
 
 
 class Verification(Struct, omit_defaults=True):
-    """What could be derived again of one entry."""
+    """What could be derived again of one result of an entry."""
 
     entry: str
+    task: str
     hash: str
     """The entry's: a later change of it is not covered."""
     tolerance: float
@@ -63,26 +64,32 @@ class Verification(Struct, omit_defaults=True):
         return "differs" not in statuses and "re-derived" in statuses and not self.remarks
 
 
-def read_verified(folder: Path) -> dict[str, Verification]:
-    """Return hash of an entry -> what the maintainer found, for a board's folder.
+def read_verified(folder: Path) -> dict[str, dict[str, Verification]]:
+    """Return hash of an entry -> task -> what the maintainer found there, where everything followed; for a board's folder.
 
     Raises:
         DataError: a file there is no verification.
     """
-    found = {}
+    found: dict[str, dict[str, Verification]] = {}
     for path in sorted((folder / FOLDER).glob("*.json")):
         try:
             made = msgspec.json.decode(path.read_bytes(), type=Verification)
         except msgspec.MsgspecError as error:
             raise DataError(f"{path}: {error}", hint="medbench leaderboard verify … --record writes it") from error
         if made.ok:
-            found[made.hash] = made
+            found.setdefault(made.hash, {})[made.task] = made
     return found
+
+
+def is_verified(entry: Entry, found: Mapping[str, Mapping[str, Verification]]) -> bool:
+    """Say whether every result of an entry, as it is now, was derived again."""
+    there = found.get(entry.hash, {})
+    return bool(entry.results) and all(result.task in there for result in entry.results)
 
 
 def write_verified(folder: Path, made: Verification) -> Path:
     """Keep a verification beside the entries and return where it is."""
-    path = folder / FOLDER / f"{made.entry}.json"
+    path = folder / FOLDER / f"{made.entry}.{safe_name(made.task)}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, to_json(made))
     path.chmod(0o644)
@@ -155,7 +162,9 @@ def verify(entry: Entry, result: Result, material: Material, board: Board, regis
     remarks = list(_remarks(result, material, pinned))
     derived, from_rows, why = _derived(result, material, board, pinned, registry, rows)
     scores = [_checked(cell, derived, from_rows, why) for cell in result.cells]
-    return Verification(entry=entry.id, hash=entry.hash, tolerance=TOLERANCE, scores=tuple(scores), remarks=tuple(remarks))
+    return Verification(
+        entry=entry.id, task=result.task, hash=entry.hash, tolerance=TOLERANCE, scores=tuple(scores), remarks=tuple(remarks)
+    )
 
 
 def _remarks(result: Result, material: Material, pinned: BoardTask) -> Iterator[str]:

@@ -18,6 +18,8 @@ from medbench.report.pair_tests import Test, tested
 from medbench.stats.multiplicity import holm
 from medbench.types import Struct, as_text
 
+MANY, LARGE = 10_000, 10_000
+"""So many resamples for up to so many samples: with 1,000, no p-value of several differences survives their adjustment."""
 SAME = ("dataset", "variant", "split", "limit", "synthetic", "n")
 """What of the data is told when two runs were evaluated on different samples."""
 
@@ -70,7 +72,9 @@ class Comparison(Struct):
     """Differences that Holm counts."""
 
 
-def compare(runs: Sequence[Kept], *, test: Test = "bootstrap", members: bool = False, most: int = 10) -> Comparison:
+def compare(
+    runs: Sequence[Kept], *, test: Test = "bootstrap", members: bool = False, most: int = 10, resamples: int | None = None
+) -> Comparison:
     """Return the paired differences of every run from the first, with p-values adjusted over all of them.
 
     Areas under the ROC curve are tested by DeLong (Obuchowski where samples share a group), shares of right answers by McNemar
@@ -82,6 +86,7 @@ def compare(runs: Sequence[Kept], *, test: Test = "bootstrap", members: bool = F
         test: `bootstrap`, or `randomisation` (outputs exchanged group by group).
         members: Compare scores of single labels and types, too.
         most: How many of the samples that changed most are listed.
+        resamples: Of the bootstrap; None: 10,000, or 1,000 of more than 10,000 samples. Their number limits how small a p-value can be.
 
     Raises:
         UsageError: there is one run alone, the samples differ, or no score is common.
@@ -91,12 +96,13 @@ def compare(runs: Sequence[Kept], *, test: Test = "bootstrap", members: bool = F
     first, sides = runs[0], _sides(runs)
     for run, side in zip(runs[1:], sides[1:], strict=True):
         require_same_samples(first.record, run.record, sides[0].run, side.run)
+    drawn = resamples or (MANY if first.record.data.n <= LARGE else RESAMPLES)
     not_compared: dict[str, str] = {}
     found: list[Difference] = []
     changed: list[Changes] = []
     for run, side in zip(runs[1:], sides[1:], strict=True):
         pairs = _pairs(run, first, not_compared)
-        found += _differences(run, pairs, (side.letter, sides[0].letter), test, members=members)
+        found += _differences(run, pairs, (side.letter, sides[0].letter), test, drawn, members=members)
         changed += changes(run, first, [(b, a) for b, a in pairs], (side.letter, sides[0].letter), most)
     if not found:
         raise UsageError(f"{sides[0].run} and {sides[1].run} have no score in common", hint=_why(not_compared))
@@ -167,26 +173,26 @@ def _pairs(run: Kept, first: Kept, not_compared: dict[str, str]) -> list[tuple[M
 
 
 def _differences(
-    run: Kept, pairs: Sequence[tuple[Measured, Measured]], letters: tuple[str, str], test: Test, *, members: bool
+    run: Kept, pairs: Sequence[tuple[Measured, Measured]], letters: tuple[str, str], test: Test, resamples: int, *, members: bool
 ) -> Iterator[Difference]:
     names, record = run.groups, run.record
     weighted = [paired_targets(mine, theirs, names) for mine, theirs in pairs if mine.plan.card.weighted]
-    resample([target for pair in weighted for target in pair], names, record.seed)
+    resample([target for pair in weighted for target in pair], names, record.seed, resamples)
     over = run.plan.protocol.over
     yield from (
-        _difference(pair, name, letters, record, test)
+        _difference(pair, name, letters, record, test, resamples)
         for pair in pooled_pairs(weighted, over)
         for name in pair[0].point
         if name in pair[1].point and (members or ":" not in name)
     )
 
 
-def _difference(pair: Pair, name: str, letters: tuple[str, str], record: RunRecord, test: Test) -> Difference:
+def _difference(pair: Pair, name: str, letters: tuple[str, str], record: RunRecord, test: Test, resamples: int) -> Difference:
     group = record.data.group
 
     def method(n_groups: int) -> str:
         several = f"{group[:-1]}ies" if group.endswith("y") else f"{group}s"
-        return f"percentile bootstrap over {n_groups:,} {several}, {RESAMPLES:,} resamples, seed {record.seed}"
+        return f"percentile bootstrap over {n_groups:,} {several}, {resamples:,} resamples, seed {record.seed}"
 
     made = contrast_of(name, pair, letters, dict(pair[0].one.condition), method)
     facts = pair[0].one.plan.card.facts(name)

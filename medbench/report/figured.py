@@ -17,8 +17,10 @@ from medbench.report.thumbnails import Thumbnail, thumbnail
 from medbench.types import Image, Struct
 
 BINS = 20
-MOST_FIGURES = 40
+MOST_FIGURES = 24
 MOST_STRIPS, MOST_TILES = 12, 12
+TILE = 160
+"""Longest side of a picture in a row of them, in pixels."""
 MOST_CELLS = 400
 """A figure of more numbers has no table of them."""
 LARGE = 200_000
@@ -98,8 +100,14 @@ def _strips(figure: Pictures, root: Path) -> Iterator[Row]:
 
 
 def _tile(tile: Tile, root: Path) -> Thumbnail:
-    overlay = Image(path=str(root / tile.overlay)) if tile.overlay else None
-    return thumbnail(Image(path=str(root / tile.path), preset=tile.preset), caption=fit(tile.caption), overlay=overlay)
+    overlay = Image(path=_place(tile.overlay, root)) if tile.overlay else None
+    return thumbnail(Image(path=_place(tile.path, root), preset=tile.preset), caption=fit(tile.caption), overlay=overlay, side=TILE)
+
+
+def _place(path: str, root: Path) -> str:
+    """Return where a picture is: as it is named, or among the drawn pictures that the run folder keeps, which may have moved."""
+    kept = root / "pictures" / Path(path).name
+    return str(kept if kept.is_file() else root / path)
 
 
 Numbers = tuple[tuple[str, ...], list[tuple[str, ...]]]

@@ -151,7 +151,7 @@ def _said(value: Value) -> str:
 def _images(kept: Kept, sample: Sample, value: Value) -> Iterator[Thumbnail]:
     heat = value if isinstance(value, HeatMap) else None
     for number, image in enumerate(sample.images[:MOST_IMAGES]):
-        caption = image.role if len(sample.images) > 1 else ""
+        caption = image.role if len(sample.images) > 1 or isinstance(value, Picture) else ""
         yield thumbnail(image, caption=caption, boxes=sample.boxes if not number else (), heat=heat if not number else None)
     if isinstance(value, Picture) and value.path:
         yield thumbnail(Image(path=str(kept.folder.path / value.path)), caption="drawn by the model")

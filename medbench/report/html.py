@@ -126,7 +126,7 @@ def environment() -> Any:
 def _banners(record: RunRecord, *, withheld: bool) -> Iterator[str]:
     """Yield what must be known before the first number."""
     if record.data.synthetic:
-        yield "SYNTHETIC data: these numbers say nothing about any patient and can enter no board."
+        yield "SYNTHETIC data: these numbers say nothing about any patient and can enter no board of real data."
     if record.data.limit is not None:
         yield f"Only {record.data.n:,} samples (limit {record.data.limit:,}): not the whole split."
     if record.model.untrained:
@@ -258,7 +258,10 @@ def _figures(kept: Kept, *, withheld: bool) -> Iterator[Shown]:
     figures = kept.folder.read_figures()
     allowed: Sequence[Any] = [figure for figure in figures if not (withheld and isinstance(figure, Pictures))]
     for figure in allowed[:MOST_FIGURES]:
-        yield shown(figure, kept.folder.path)
+        try:
+            yield shown(figure, kept.folder.path)
+        except Exception as error:  # noqa: BLE001 - a stranger's figure that cannot be drawn costs nobody the report
+            yield Shown(title=fit(figure.title), note=fit(f"it cannot be drawn: {type(error).__name__}: {error}"))
     if len(allowed) < len(figures):
         yield Shown(
             title="Pictures left out",

@@ -31,7 +31,13 @@ class Thumbnail(NamedTuple):
 
 
 def thumbnail(
-    image: Image, *, caption: str = "", boxes: Sequence[Box] = (), heat: HeatMap | None = None, overlay: Image | None = None
+    image: Image,
+    *,
+    caption: str = "",
+    boxes: Sequence[Box] = (),
+    heat: HeatMap | None = None,
+    overlay: Image | None = None,
+    side: int = SIDE,
 ) -> Thumbnail:
     """Return a small picture of an image reference.
 
@@ -41,6 +47,7 @@ def thumbnail(
         boxes: Rectangles drawn on it, in pixels of the original.
         heat: A map laid over it.
         overlay: A picture of the same size laid over it half transparent.
+        side: Longest side in pixels.
     """
     from PIL import Image as Pil  # noqa: PLC0415 - loaded by those who decode
 
@@ -49,13 +56,13 @@ def thumbnail(
     try:
         whole = decode(image)
         size = whole.size
-        whole.thumbnail((SIDE, SIDE))
+        whole.thumbnail((side, side))
         if overlay is not None:
             whole = Pil.blend(whole, decode(overlay).resize(whole.size), 0.45)
+        if heat is not None:
+            whole = _under(whole, heat, size)
     except InputError as error:
         return Thumbnail(uri="", caption=caption, fault=str(error).rpartition("/")[2])
-    if heat is not None:
-        whole = _under(whole, heat, size)
     for box in boxes:
         _outline(whole, box, size)
     buffer = io.BytesIO()
@@ -78,6 +85,8 @@ def _under(small: Pil.Image, heat: HeatMap, size: tuple[int, int]) -> Pil.Image:
     import numpy as np  # noqa: PLC0415 - listing and planning do without
     from PIL import Image as Pil  # noqa: PLC0415 - loaded by those who decode
 
+    if len(heat.grid) != heat.rows * heat.columns:
+        raise InputError(f"a heat map of {heat.rows} x {heat.columns} has {len(heat.grid)} values")
     grid: Any = np.nan_to_num(np.asarray(heat.grid, dtype=np.float64).reshape(heat.rows, heat.columns))
     span = float(grid.max() - grid.min())
     strength = (grid - grid.min()) / span if span > 0 else np.zeros_like(grid)

@@ -76,8 +76,8 @@ def test_a_model_with_a_missing_module_says_what_to_install(medbench, install):
 def test_plugins_are_listed_with_what_they_offer(medbench):
     rows = medbench("plugins", "--json").json
     assert [row["plugin"] for row in rows] == ["medbench", "medbench-trial", "medbench-trial"]
-    assert rows[1]["offers"] == "3 models, 1 dataset, 1 task"
-    assert "3 models, 1 dataset, 1 task" in medbench("plugins").out
+    assert rows[1]["offers"] == "4 models, 1 dataset, 1 task"
+    assert "4 models, 1 dataset, 1 task" in medbench("plugins").out
 
 
 @pytest.mark.parametrize(

@@ -160,7 +160,7 @@ def test_a_model_that_cannot_is_told_apart_from_those_that_can(run, install):
     refused = run(model="seer")
     assert refused.code == 2
     assert "fake-vqa needs a model that can generate" in refused.err
-    assert "models that do: absent, fake-echo, fake-faulty" in refused.err
+    assert "models that do: absent, fake-any, fake-echo, fake-faulty" in refused.err
     refused = run(model="absent")
     assert refused.code == 2
     assert "absent needs nosuchmodule" in refused.err

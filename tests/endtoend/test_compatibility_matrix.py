@@ -9,7 +9,7 @@ import pytest
 import medbench
 from medbench.cards import MetricCard, ModelCard, ProtocolCard, ReaderCard
 from medbench.errors import PlanError
-from medbench.options import accepts
+from medbench.options import signature_of
 from medbench.registry import load, load_registry, missing_modules
 from medbench.runs import find_run
 from medbench.tasks import read_task
@@ -20,6 +20,8 @@ SIZE = 4
 """Test groups of a twin."""
 FEWER = {"shots": "5", "seeds": "1", "batch": "4", "reader.concepts": "5"}
 """Parameters that keep a run short, where a protocol has them."""
+OURS = {"medbench", "plugin"}
+"""Where models come from that are built in, or of the kit."""
 STANDING = ("roco-matching", "roco-retrieval", "roco-modality", "pneumonia-fewshot", "roco-cui", "mscxr-grounding", "mscxr-t", "nih-cls14")
 """Tasks that stand for their protocols, with models that take seconds to start."""
 
@@ -82,8 +84,8 @@ def possible(task, everything, ours):
         protocol = everything.get(ProtocolCard, name)
         for entry in everything.entries(ModelCard):
             learns = "train" in protocol.splits or entry.card.fits == "always"
-            mine = entry.plugin in {"medbench", "plugin", "medbench-testing"} and not entry.card.isolated
-            if mine is ours and not protocol.misfit(entry.card) and ("train" in reader.splits or not learns):
+            chosen = not entry.card.isolated if entry.plugin in OURS else True
+            if chosen and (entry.plugin in OURS) is ours and not protocol.misfit(entry.card) and ("train" in reader.splits or not learns):
                 yield protocol, entry.card
 
 
@@ -108,7 +110,7 @@ def test_encoders_of_other_plugins_join_in(name, everything, carry_out):
     for protocol, model in possible(task, everything, ours=False):
         if protocol.asks not in {"embed", "ground"} or model.networked or missing_modules(model):
             continue
-        if accepts(load(model), "preset"):
+        if "preset" in signature_of(load(model)):
             record = carry_out(task, protocol, model.name, metric_of(task, everything), model_options={"preset": "tiny"})
             assert record.model.untrained
             ran.append(model.name)

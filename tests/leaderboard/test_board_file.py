@@ -41,11 +41,11 @@ def test_defaults_are_filled_in(tmp_path):
     board = _read(tmp_path, GOOD)
     assert [column.key for column in board.columns] == ["t:m/a", "t:m/b[shots=10]", "t:m/b"]
     assert (board.name, board.primary, board.tie, board.resamples) == ("board-1", "t:m/a", ("t:m/b",), 10_000)
-    assert (board.references_held, board.max_failed, board.synthetic, board.unpinned) == ("public", 0.0, False, "refuse")
+    assert (board.references, board.max_failed, board.synthetic, board.unpinned) == ("public", 0.0, False, "refuse")
 
 
 def test_references_may_be_held_back(tmp_path):
-    assert _read(tmp_path, f'references = "private"\n{GOOD}').references_held == "private"
+    assert _read(tmp_path, f'references = "private"\n{GOOD}').references == "private"
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_references_may_be_held_back(tmp_path):
         (GOOD.replace('score = "m/a"', 'task = "u"\nscore = "m/a"'), "u:m/a is no score of a task", "task ="),
         (GOOD.replace("condition = { shots = 10 }", ""), "t:m/b stands there twice", "once"),
         (GOOD.replace('tie = ["m/b"]', "resamples = 999"), "too few", "10,000 or more"),
-        (f'references = "hidden"\n{GOOD}', "references_held: invalid enum value", "keys there"),
+        (f'references = "hidden"\n{GOOD}', "references: invalid enum value", "keys there"),
         (f'name = "other"\n{GOOD}', "unknown key name", "named as its folder"),
         ('title = "x"\ntasks = []\ncolumns = []\n', "needs a task and a column", "[[tasks]]"),
     ],

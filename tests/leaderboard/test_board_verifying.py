@@ -14,7 +14,7 @@ from medbench.leaderboard.completing import complete_entry
 from medbench.leaderboard.deriving import blind_digest
 from medbench.leaderboard.entries import pack_replicates, read_entry, sealed, write_entry
 from medbench.leaderboard.packing import pack
-from medbench.leaderboard.verifying import gather, verify, write_verified
+from medbench.leaderboard.verifying import gather, is_verified, verify, write_verified
 from medbench.testing import write_fake_data
 
 
@@ -139,7 +139,8 @@ def hidden(place, tmp_path):
 
 def test_held_back_references_are_scored_by_the_maintainer_to_the_same_entry(place, data, hidden, tmp_path):
     board, submitted, out, whole = hidden
-    assert problems(submitted, board) == []
+    assert problems(submitted, board, submitted=True) == []
+    assert "not scored yet" in [found.message for found in problems(submitted, board)][-1]
     (result,) = submitted.results
     material = gather(result, out / "predictions.jsonl", str(data), place.registry)
     made = complete_entry(submitted, result, material, board, place.registry, tmp_path / "scored.json")
@@ -157,7 +158,7 @@ def test_predictions_for_other_samples_are_not_scored(place, hidden, tmp_path, d
     other = msgspec.structs.replace(result, blind="f" * 32)
     with pytest.raises(FoundError, match="predicted for other samples"):
         complete_entry(submitted, other, material, board, place.registry, tmp_path / "x.json")
-    open_ = msgspec.structs.replace(board, references_held="public")
+    open_ = msgspec.structs.replace(board, references="public")
     with pytest.raises(UsageError, match="public references"):
         complete_entry(submitted, result, material, open_, place.registry, tmp_path / "x.json")
 
@@ -169,3 +170,14 @@ def test_a_blind_digest_sees_what_a_model_sees_and_no_reference(place):
     asked = [msgspec.structs.replace(samples[0], prompt="another"), *samples[1:]]
     assert blind_digest(without) == blind_digest(samples[::-1]) == blind_digest(samples)
     assert blind_digest(asked) != blind_digest(samples)
+
+
+def test_an_entry_with_several_tasks_is_verified_when_all_of_them_are(place, data, packed):
+    board, entry, out = packed
+    made = _verify(place, data, entry, board, out / "predictions.jsonl")
+    second = msgspec.structs.replace(entry.results[0], task="another")
+    both = msgspec.structs.replace(entry, results=(*entry.results, second))
+    assert is_verified(entry, {entry.hash: {"fake-vqa": made}})
+    assert not is_verified(both, {entry.hash: {"fake-vqa": made}})
+    assert is_verified(both, {entry.hash: {"fake-vqa": made, "another": made}})
+    assert not is_verified(entry, {"another hash": {"fake-vqa": made}})

@@ -96,17 +96,17 @@ def _reference(**more):
 def test_reported_numbers_stand_apart_unless_protocol_and_convention_agree():
     agreeing = _reference(protocol="vqa", conventions={"vqa": "exact@1"})
     for other in (_reference(), _reference(protocol="vqa"), _reference(protocol="report", conventions={"vqa": "exact@1"})):
-        table = standings(_board(references=(other,)), [_entry("x", _both(0.5, 0.5))])
+        table = standings(_board(reported=(other,)), [_entry("x", _both(0.5, 0.5))])
         assert [row.system for row in table.rows] == ["x"]
         assert table.apart == (other,)
-    table = standings(_board(references=(agreeing,)), [_entry("x", _both(0.5, 0.5)), _entry("y", _both(0.9, 0.5))])
+    table = standings(_board(reported=(agreeing,)), [_entry("x", _both(0.5, 0.5)), _entry("y", _both(0.9, 0.5))])
     assert [(row.system, row.rank is None) for row in table.rows] == [("y", False), ("Other", True), ("x", False)]
     assert "reported, not reproduced here" in table.rows[1].marks
     assert table.apart == ()
 
 
 def test_every_format_says_the_same_and_the_verified_state_is_in_words():
-    table = standings(_board(references=(_reference(verified="secondary"),)), [_entry("x", _both(0.5, 0.25))])
+    table = standings(_board(reported=(_reference(verified="secondary"),)), [_entry("x", _both(0.5, 0.25))])
     files = {name: content.decode() for name, content in render(table).items()}
     assert "| 1 | x | 50.0 [49.0, 51.0] | 25.0 [24.0, 26.0] | 10/10 |" in files["table.md"]
     assert "| Other | accuracy | 70.0 |  | a paper | read elsewhere |" in files["table.md"]
@@ -168,7 +168,7 @@ def test_a_stale_or_missing_table_is_found(place, settled):
 
 
 def test_a_board_without_entries_is_a_board(place):
-    place.write(tail='\n[[references]]\nsystem = "S"\nmetric = "m"\nvalue = 0.5\nsource = "p"\nverified = "no"\n')
+    place.write(tail='\n[[reported]]\nsystem = "S"\nmetric = "m"\nvalue = 0.5\nsource = "p"\nverified = "no"\n')
     build(place.root)
     text = (place.root / "fake" / "table.md").read_text()
     assert "Nobody has entered yet." in text

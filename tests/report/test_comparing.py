@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 import pytest
 from scipy import stats as sp
@@ -119,6 +120,16 @@ def test_the_order_of_runs_turns_the_sign_and_nothing_else(kept):
     assert (there.wins, there.losses) == (back.losses, back.wins)
     assert there.p_alone == pytest.approx(back.p_alone)
     assert there.contrast.low == pytest.approx(-back.contrast.high)
+
+
+def test_the_first_resamples_are_those_of_the_record(kept):
+    first, second = kept("first", lambda n: n % 2 == 0), kept("second", lambda n: n % 5 != 0)
+    few, many = (difference(compare([first, second], resamples=count), "overall").contrast for count in (1_000, 10_000))
+    assert "1,000 resamples" in few.method
+    assert "10,000 resamples" in many.method
+    assert few.difference == many.difference
+    assert abs(few.low - many.low) < 0.05
+    assert difference(compare([first, second]), "overall").contrast == msgspec.structs.replace(many, p=many.p)
 
 
 def test_the_samples_that_changed_most_have_both_answers(kept):

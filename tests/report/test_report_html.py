@@ -15,7 +15,7 @@ from medbench.report import html
 from medbench.report.html import write_report
 from medbench.runs import RunFolder
 from medbench.testing import FakeModel, write_fake_data
-from medbench.types import Text
+from medbench.types import Ranking, Text
 
 pytest.importorskip("jinja2")
 
@@ -255,6 +255,27 @@ def test_without_jinja2_it_says_what_to_install(run, report, monkeypatch):
     with pytest.raises(UsageError, match="needs jinja2") as refused:
         report(run("fake-echo"))
     assert "medbench[site]" in refused.value.hint
+
+
+def test_a_figure_that_cannot_be_drawn_is_a_word(run, report):
+    finished = run("fake-echo")
+    torn = Curves(name="torn", title="Torn", lines=(Line(label="a", x=(0.0, 1.0), y=(0.5,)),))
+    RunFolder(finished.folder).write_figures([torn])
+    page = report(finished)
+    assert "it cannot be drawn: ValueError" in page
+    assert "Provenance" in page
+
+
+def test_a_ranking_is_told_in_words(run, report):
+    finished = run("fake-echo")
+    folder = RunFolder(finished.folder)
+    values = [Ranking(rank=1, top=("a",), probability=0.25), *(Ranking(rank=7, top=("<b>", "c")) for _ in range(11))]
+    ranked = [msgspec.structs.replace(p, value=value) for p, value in zip(folder.read_predictions(), values, strict=True)]
+    written = folder.write_predictions(ranked)
+    folder.write_record(msgspec.structs.replace(folder.read_record(), scores=(), predictions=written))
+    page = report(finished)
+    assert "true partner at rank 7; first: &lt;b&gt;, c" in page
+    assert "taken by chance" in page
 
 
 def test_pictures_that_moved_away_leave_a_word(run, report):

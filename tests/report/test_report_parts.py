@@ -12,7 +12,7 @@ import pytest
 from PIL import Image as Pil
 
 from medbench.cards import ScoreFacts
-from medbench.figures import Bars, Curves, Line, Matrix, Points
+from medbench.figures import Bars, Curves, Line, Matrix, Pictures, Points, Strip, Tile
 from medbench.report.choosing import Column, choose
 from medbench.report.figured import distributions, shown
 from medbench.report.texts import LONGEST, differences, fit, nearest_reference
@@ -113,12 +113,26 @@ class TestThumbnails:
         assert abs(pixels[80, 100] - 60).max() < 8
         assert abs(pixels[80, 200] - 60).max() < 8
 
+    def test_a_torn_heat_map_is_a_word(self, grey):
+        heat = HeatMap(rows=2, columns=2, grid=(0.0,), box=(0.0, 0.0, 8.0, 8.0))
+        assert thumbnail(grey, heat=heat).fault == "a heat map of 2 x 2 has 1 values"
+
     def test_what_cannot_be_read_has_a_reason_without_its_folder(self, tmp_path):
         made = thumbnail(Image(path=str(tmp_path / "gone.png")))
         assert (made.uri, made.fault) == ("", "gone.png: no such file")
 
 
 class TestFigures:
+    def test_drawn_pictures_are_found_where_the_run_keeps_them(self, tmp_path):
+        (tmp_path / "pictures").mkdir()
+        Pil.new("RGB", (4, 4)).save(tmp_path / "pictures" / "abc.png")
+        tiles = (Tile(path="runs/outputs/gone/pictures/abc.png", caption="<i>c</i>", good=True), Tile(path="nowhere.png"))
+        (strip,) = shown(Pictures(name="p", title="t", strips=(Strip(heading="h", tiles=tiles),)), tmp_path).strips
+        (found, good), (missing, unmarked) = strip.tiles
+        assert found.uri.startswith("data:image/jpeg")
+        assert (found.caption, good, unmarked) == ("<i>c</i>", True, None)
+        assert missing.fault == "nowhere.png: no such file"
+
     def test_numbers_of_few_points_are_told(self):
         line = Line(label="a", x=(1.0, 2.0), y=(0.5, None), low=(0.4, None), high=(0.6, None))
         cells = shown(Curves(name="c", title="t", lines=(line,), x_label="shots", y_label="AUROC"), None).cells

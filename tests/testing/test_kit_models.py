@@ -33,10 +33,12 @@ def test_default_answers_are_valid_and_follow_from_the_request(request_):
     assert model.history == [request_, request_]
 
 
-def test_a_vector_is_of_finite_numbers_near_one():
-    (vector,) = FakeModel().embed([Embed(text="x")])
-    assert vector.array().shape == (4,)
-    assert np.all((vector.array() >= 1) & (vector.array() < 1.01))
+def test_vectors_are_short_bounded_and_tell_requests_apart():
+    one, other, again = FakeModel().embed([Embed(text="x"), Embed(text="y"), Embed(text="x")])
+    assert one.array().shape == (8,)
+    assert np.all(np.abs(one.array()) <= 1)
+    assert one == again
+    assert not np.array_equal(one.array(), other.array())
 
 
 def test_the_queue_goes_before_the_answer_and_exceptions_are_raised_in_turn():

@@ -105,6 +105,8 @@ def _pairs(root: Path, split: Split) -> list[Pair]:
         if pair.pair_id in found:
             raise DataError(f"{path}: line {number}: the pair_id {pair.pair_id} is there twice", hint="mend the file or fetch it again")
         found[pair.pair_id] = pair
+    if not found:
+        raise DataError(f"{path}: it holds no pair", hint="is the download complete?")
     return list(found.values())
 
 

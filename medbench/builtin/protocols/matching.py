@@ -8,11 +8,11 @@ from typing import NamedTuple
 import numpy as np
 
 from medbench.builtin.protocols.embedding import Array, Temperature, Views, each_once, temperature
-from medbench.builtin.protocols.partners import DIRECTIONS, Partners, likely_images, partner_requests, read_partners
+from medbench.builtin.protocols.partners import DIRECTIONS, Partners, likely_images, partner_examples, partner_requests, read_partners
 from medbench.builtin.protocols.standings import Standings, standings
 from medbench.figures import Figure, Matrix
 from medbench.identity import hash_order
-from medbench.interfaces import OutputView
+from medbench.interfaces import Example, OutputView
 from medbench.types import Embed, Prediction, Ranking, Sample, Struct
 
 SHOWN = 8
@@ -71,6 +71,10 @@ class Matching:
             for at, sample in enumerate(samples):
                 value = partners.failure(at) or found[direction, at]
                 yield Prediction(sample=sample.id, value=value, condition={"direction": direction})
+
+    def examples(self, samples: Sequence[Sample], params: MatchingParams) -> Iterator[Example]:
+        """Yield each image request with the caption that belongs to it as a text; samples that lack one of the two are no examples."""
+        return partner_examples(samples, params.views)
 
     def figures(
         self, samples: Sequence[Sample], predictions: Sequence[Prediction], outputs: OutputView, params: MatchingParams

@@ -10,8 +10,8 @@ import numpy as np
 from medbench.builtin.protocols.embedding import Array, Vectors, Views, image_requests, text_request, unit, vectors_of
 from medbench.errors import DataError
 from medbench.figures import Pictures, Strip, Tile
-from medbench.interfaces import OutputView
-from medbench.types import Embed, Failed, Prediction, Ranking, Sample
+from medbench.interfaces import Example, OutputView
+from medbench.types import Embed, Failed, Prediction, Ranking, Sample, Text
 
 DIRECTIONS = ("image-to-text", "text-to-image")
 CAPTION_LENGTH = 160
@@ -43,6 +43,16 @@ def partner_requests(samples: Sequence[Sample], views: Views) -> Iterator[Embed]
     for sample in samples:
         yield from image_requests(sample, views) if sample.images else _lacks(sample, "image")
         yield text_request(caption_of(sample))
+
+
+def partner_examples(samples: Sequence[Sample], views: Views) -> Iterator[Example]:
+    """Yield what is asked about the images of each sample, with its caption as the target: what contrastive training learns from.
+
+    A sample without an image or without a caption is no example.
+    """
+    for sample in samples:
+        if sample.images and sample.references and sample.references[0].strip():
+            yield from ((request, Text(text=sample.references[0])) for request in image_requests(sample, views))
 
 
 def read_partners(samples: Sequence[Sample], outputs: OutputView, views: Views) -> Partners:

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from medbench.builtin.protocols.embedding import Views, each_once
-from medbench.builtin.protocols.partners import DIRECTIONS, Partners, likely_images, partner_requests, read_partners
+from medbench.builtin.protocols.partners import DIRECTIONS, Partners, likely_images, partner_examples, partner_requests, read_partners
 from medbench.builtin.protocols.standings import standings
 from medbench.figures import Figure
 from medbench.identity import hash_order
-from medbench.interfaces import OutputView
+from medbench.interfaces import Example, OutputView
 from medbench.types import Embed, Prediction, Ranking, Sample, Struct
 
 SHOWN = 8
@@ -51,6 +51,10 @@ class Retrieval:
             found = _looked_up(samples, partners, direction, params.top)
             for at, sample in enumerate(samples):
                 yield Prediction(sample=sample.id, value=partners.failure(at) or found[at], condition={"direction": direction})
+
+    def examples(self, samples: Sequence[Sample], params: RetrievalParams) -> Iterator[Example]:
+        """Yield each image request with the caption that belongs to it as a text; samples that lack one of the two are no examples."""
+        return partner_examples(samples, params.views)
 
     def figures(
         self,

@@ -82,7 +82,7 @@ def _board_files(held: Held, pages: Any, base: str, plots: Plots) -> dict[str, b
     for entry in held.entries:
         curves = plots.curves(entry, held.board)
         files |= {f"{name}/entries/{place}": content for place, content in curves.items()}
-        context = entry_page(entry, held, base, f"../{plot}" if plot else "", tuple(curves), held.verified.get(entry.hash))
+        context = entry_page(entry, held, base, f"../{plot}" if plot else "", tuple(curves), held.verified.get(entry.hash, {}))
         files[f"{name}/entries/{entry.id}.html"] = template.render(context).encode()
         files[f"{name}/entries/{entry.id}.model-index.yaml"] = model_index(
             entry, held.board, f"{base}/{name}/entries/{entry.id}.html" if base else ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from medbench.identity import safe_name
@@ -11,14 +11,16 @@ from medbench.leaderboard.board import Board
 from medbench.leaderboard.building import Held
 from medbench.leaderboard.entries import Cost, Entry, Result
 from medbench.leaderboard.site.citing import bibtex
-from medbench.leaderboard.verifying import Verification
+from medbench.leaderboard.verifying import Checked, Verification
 from medbench.leaderboard.views import rank_text
 from medbench.record import Contrast, Score
 from medbench.report.cells import conventions, coverage_cell, interval, number, value_cell
 from medbench.types import as_text
 
 
-def entry_page(entry: Entry, held: Held, base: str, plot: str, curves: Sequence[str], checked: Verification | None) -> dict[str, Any]:
+def entry_page(
+    entry: Entry, held: Held, base: str, plot: str, curves: Sequence[str], checked: Mapping[str, Verification]
+) -> dict[str, Any]:
     """Return what the template of an entry's page is filled with.
 
     Args:
@@ -27,7 +29,7 @@ def entry_page(entry: Entry, held: Held, base: str, plot: str, curves: Sequence[
         base: Address of the site; empty: unknown.
         plot: The board's picture of cost and quality; empty: none.
         curves: Files of its learning curves.
-        checked: What the maintainer derived again.
+        checked: Task -> what the maintainer derived again.
     """
     board = held.board
     row = next(row for row in held.table.rows if row.entry == entry.id)
@@ -42,7 +44,7 @@ def entry_page(entry: Entry, held: Held, base: str, plot: str, curves: Sequence[
         "card": list(_card(entry)),
         "parts": [_part(result, entry, board, curves) for result in entry.results],
         "plot": plot,
-        "checked": [_checked_line(score) for score in checked.scores] if checked else [],
+        "checked": [_checked_line(task, score) for task, made in sorted(checked.items()) for score in made.scores],
         "permalink": f"{base}/{place}" if base else place,
         "bibtex": bibtex(
             f"medbench-{board.name}-{entry.id}",
@@ -53,9 +55,9 @@ def entry_page(entry: Entry, held: Held, base: str, plot: str, curves: Sequence[
     }
 
 
-def _checked_line(score: Any) -> list[str]:
+def _checked_line(task: str, score: Checked) -> list[str]:
     stated, derived = ("–" if value is None else f"{value:.6g}" for value in (score.stated, score.derived))
-    return [score.key, stated, derived, f"{score.status}{f': {score.why}' if score.why else ''}"]
+    return [f"{task}: {score.key}", stated, derived, f"{score.status}{f': {score.why}' if score.why else ''}"]
 
 
 def _card(entry: Entry) -> Iterator[tuple[str, str]]:

@@ -24,7 +24,7 @@ def _line(held: Held) -> dict[str, Any]:
         "title": table.board.title,
         "synthetic": table.board.synthetic,
         "entries": len(held.entries),
-        "references": len(table.board.references),
+        "references": len(table.board.reported),
         "ahead": shown or "–",
         "score": f"{heading(table, primary)} {cell_text(ahead[0].cells.get(primary))}" if ahead else heading(table, primary),
     }

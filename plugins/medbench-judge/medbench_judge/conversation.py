@@ -18,7 +18,7 @@ ROLE = "judge"
 Status = Literal["parsed", "empty", "unparsable", "refused", "failed"]
 """What came of asking: `empty` stands for a candidate without any text, which no judge is asked about."""
 
-SHOWN = 500
+SHOWN = 300
 """So many characters of an unusable reply are shown when the judge is asked again."""
 
 
@@ -77,7 +77,10 @@ def converse(questions: Sequence[Question], parse: Callable[[Text], V], shared: 
         replies = yield ROLE, [question.request for question in again]
         for at, question, reply in zip(open_, again, replies, strict=True):
             second = _settle(question, reply, parse, shared)
-            settled[at] = msgspec.structs.replace(_final(second), calls=settled[at].calls + second.calls)
+            calls = settled[at].calls + second.calls
+            # a second attempt that cannot be made (a prompt too long for the judge) leaves the first reply what it was
+            kept = settled[at] if isinstance(reply, Failed) and reply.kind != "transient" else second
+            settled[at] = msgspec.structs.replace(kept, calls=calls)
     return [_final(one) for one in settled]
 
 
@@ -110,6 +113,6 @@ def _again(question: Question, call: Call) -> Question:
 
 def _final(one: Settled[V]) -> Settled[V]:
     """Return an unusable reply that declines in words as what it is."""
-    if one.status == "unparsable" and refuses(one.calls[-1].reply):
+    if one.status == "unparsable" and any(refuses(call.reply) for call in one.calls):
         return msgspec.structs.replace(one, status="refused")
     return one

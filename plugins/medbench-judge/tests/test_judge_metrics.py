@@ -210,6 +210,15 @@ def test_nobody_is_asked_a_third_time():
     assert "cut at the length limit" in row.calls[0].error
 
 
+@pytest.mark.parametrize(("kind", "status"), [("transient", "failed"), ("input", "unparsable")])
+def test_a_second_attempt_that_fails(kind, status):
+    def answer(request):
+        return Failed(kind=kind, error="no") if "could not be used" in request.prompt else Text(text="no score")
+
+    (row,) = measured(Likert(), [pair(0, "mass 0")], Judge(answer))
+    assert (row.status, [call.status for call in row.calls]) == (status, ["unparsable", "failed"])
+
+
 def test_every_call_is_kept_whole():
     metric, judge = Likert(), Judge()
     rows = measured(metric, [pair(0, "mass 0")], judge)

@@ -253,3 +253,46 @@ def test_a_rubric_of_ones_own_is_scored_under_its_name(score, tmp_path):
     average = [one for one in changed.scores if one.name == "average"]
     assert record.scores[0].value == 2.0
     assert len({one.convention["rubric"] for one in average}) == 2
+
+
+def test_a_budget_stops_before_the_call_that_would_exceed_it_and_keeps_the_rest(score, tmp_path):
+    folder = write(tmp_path / "data")
+    priced = {"price_in": "10", "price_out": "10", "concurrency": "4"}
+    with Endpoint(REPLIES) as endpoint:
+        with pytest.raises(MedbenchError):
+            score(endpoint, folder, judge_options=priced, max_cost=0.05)
+        spent = endpoint.counts()["answered"]
+        assert 0 < spent < N
+        record = score(endpoint, folder, judge_options=priced)
+        assert endpoint.counts()["answered"] == N
+    assert values(record)["parsed"] == N
+    assert record.costs["judge"].usd > 0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_local_model_is_a_judge_like_any_other(tmp_path):
+    llava = pytest.importorskip("medbench_llava", reason="medbench-llava brings the local model")
+    path = tmp_path / "short.toml"
+    path.write_text('name = "short"\nparser = "number"\nprompt = "Rate: {candidate}"\n[levels]\n0 = "bad"\n1 = "good"\n')
+    folder = write(tmp_path / "data", n=2)
+    record = api.score(
+        task="custom-vqa",
+        data=str(folder),
+        predictions=folder / "predictions.csv",
+        params={"reader.file": "data.csv"},
+        metrics=("rubric",),
+        metric_options={"file": str(path), "weighted": "true", "samples": "2"},
+        judge="hf-vlm",
+        judge_options={"preset": "tiny"},
+        runs_dir=str(tmp_path / "runs"),
+        registry=load_registry(medbench_judge, llava),
+    )
+    told = values(record, "rubric")
+    assert told["failed"] == 0
+    assert told["parsed"] + told["unparsable"] + told["refused"] == 2
+    stored = "\n".join(file.read_text() for file in (tmp_path / "runs" / "outputs").glob("*/*.jsonl"))
+    kept = [json.loads(line)["output"] for line in stored.splitlines()]
+    assert all(set(output["option_logprobs"]) == {"0", "1"} and output["usage"]["input_tokens"] > 0 for output in kept)
+    assert all(0 < output["covered"] < 0.9 for output in kept)
+    assert record.complete is (told["parsed"] == 2)

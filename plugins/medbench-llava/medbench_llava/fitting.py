@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 TINY_SIDE = 112
 """Pixels along a side of the tiny model's pictures: 64 image tokens."""
 TINY_TOWER = {"hidden_size": 96, "num_hidden_layers": 4, "num_attention_heads": 4, "intermediate_size": 192}
-TINY_TEXT = {"hidden_size": 128, "num_hidden_layers": 3, "num_attention_heads": 4, "num_key_value_heads": 4, "intermediate_size": 256}
+TINY_TEXT = {"hidden_size": 96, "num_hidden_layers": 3, "num_attention_heads": 4, "num_key_value_heads": 4, "intermediate_size": 192}
 TINY_TOKENS = 600
 
 
@@ -80,7 +80,9 @@ def stages_of(model: LlavaLora) -> list[Stage]:
     stages = []
     if tiny:
         warm = min(50, max(1, recipe.base_steps // 8))
-        stages.append(Stage(name="base", schedule=Schedule(lr=recipe.base_lr, steps=recipe.base_steps, warmup=warm), **shared))
+        # as a base is: able, and not yet settled on this data
+        schedule = Schedule(lr=recipe.base_lr, steps=recipe.base_steps, warmup=warm, shape="constant")
+        stages.append(Stage(name="base", schedule=schedule, **shared))
     trains: Trains = "lora" if recipe.train == "lora" else trained_parts(recipe.train)
     stages.append(
         Stage(

@@ -14,6 +14,8 @@ from medbench_openai.address import is_home
 from medbench_openai.failures import Again
 
 CONNECT_S = 20.0
+CLOSING_S = 5.0
+"""Longest time that is waited for connections to close, in seconds."""
 POOLS = 16
 
 
@@ -26,7 +28,7 @@ class Line:
 
     def __init__(self, base_url: str, key: str, timeout_s: float, *, local: bool, concurrency: int) -> None:
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="openai", daemon=True)
+        self._thread = threading.Thread(target=self._serve, name="openai", daemon=True)
         self._thread.start()
         self._timeout_s = timeout_s
         self._clients = _clients(base_url, key, timeout_s, local=local, concurrency=concurrency)
@@ -59,19 +61,23 @@ class Line:
         return reply.status_code, reply.headers, reply.content
 
     def close(self) -> None:
-        """Close all connections and end the thread."""
-        if self._loop.is_closed():
-            return
-        with contextlib.suppress(RuntimeError, TimeoutError):
-            self.start(self._closed()).result(timeout=5.0)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(timeout=5.0)
-        if not self._thread.is_alive():
-            self._loop.close()
+        """Close all connections and end the thread; waits for it, unless this is the thread itself (it may collect garbage)."""
+        if not self._loop.is_closed():
+            self.start(self._closed())
+        if threading.current_thread() is not self._thread:
+            self._thread.join(timeout=CLOSING_S)
 
     async def _closed(self) -> None:
         for client in self._clients:
-            await client.close()
+            with contextlib.suppress(Exception):
+                await client.close()
+        self._loop.stop()
+
+    def _serve(self) -> None:
+        try:
+            self._loop.run_forever()
+        finally:
+            self._loop.close()
 
 
 def _clients(base_url: str, key: str, timeout_s: float, *, local: bool, concurrency: int) -> list[Any]:

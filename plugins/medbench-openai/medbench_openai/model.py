@@ -103,12 +103,11 @@ class OpenAI:
         self._key = key_of(base_url, key_env)
         self._image = {"max_side": max_side, "format": image_format, **({"quality": quality} if image_format == "jpeg" else {})}
         reasons = is_home(base_url) and bool(REASONING.match(name))
-        usual_field = "max_completion_tokens" if is_home(base_url) else "max_tokens"
         self._wording = Wording(
             name=name,
             system=system,
             detail=detail,
-            tokens_field=usual_field if tokens_field == "auto" else tokens_field,
+            tokens_field=_tokens_field(tokens_field, base_url),
             send_temperature=send_temperature == "send" or (send_temperature == "auto" and not reasons),
             logprobs=logprobs == "send" or (logprobs == "auto" and not reasons),
             schema=schema,
@@ -191,6 +190,10 @@ class OpenAI:
 def _close(line: Line, pictures: Pictures) -> None:
     pictures.close()
     line.close()
+
+
+def _tokens_field(stated: str, base_url: str) -> str:
+    return stated if stated != "auto" else "max_completion_tokens" if is_home(base_url) else "max_tokens"
 
 
 def _extra(text: str) -> dict[str, Any]:

@@ -40,7 +40,7 @@ class TestThrottling:
     def test_calls_grow_while_answers_come(self, serve, model, ask):
         endpoint = serve(latency_s=0.05)
         ask(model(endpoint, concurrency=24), *prompts(150))
-        assert endpoint.counts()["most_in_flight"] == 24
+        assert 16 < endpoint.counts()["most_in_flight"] <= 24
 
     @pytest.mark.parametrize("header", ["1", "date"])
     def test_retry_after_is_kept_in_seconds_and_as_a_date(self, serve, model, ask, header):
@@ -253,6 +253,22 @@ class TestLettingGo:
                 break
             time.sleep(0.02)
         assert endpoint.counts()["in_flight"] == 0
+
+    def test_its_thread_ends_with_it_whoever_lets_it_go(self, serve, model, ask):
+        one, other = model(serve()), model(serve())
+        lines = [built._line for built in (one, other)]
+        ask(one, "a")
+        ask(other, "b")
+        del one
+
+        async def collect():
+            nonlocal other
+            del other
+
+        lines[1].start(collect()).result()
+        for line in lines:
+            line._thread.join(timeout=5.0)
+            assert not line._thread.is_alive()
 
     def test_it_works_inside_a_running_event_loop(self, serve, model, ask):
         import asyncio

@@ -66,6 +66,11 @@ def test_a_line_that_cannot_be_used_is_named(tmp_path, row, said):
         list(RadNli().read(written(tmp_path, [*ROWS, row]), "test", {}))
 
 
+def test_an_empty_file_is_refused(tmp_path):
+    with pytest.raises(DataError, match="it holds no pair"):
+        list(RadNli().read(written(tmp_path, []), "test", {}))
+
+
 def test_what_is_missing_is_said(tmp_path):
     assert [problem.message for problem in RadNli().check(tmp_path)] == [f"{tmp_path}: no {name}" for name in FILES.values()]
     with pytest.raises(DataError, match=r"no radnli_test_v1\.jsonl"):

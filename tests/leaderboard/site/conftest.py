@@ -28,13 +28,13 @@ label = "overall"
 [[columns]]
 score = "vqa/closed"
 label = "closed"
-[[references]]
+[[reported]]
 system = "Reported <i>elsewhere</i>"
 metric = "accuracy"
 value = 0.8
 source = "a paper"
 verified = "yes"
-[[references]]
+[[reported]]
 system = "Reported here"
 metric = "accuracy"
 value = 0.65
