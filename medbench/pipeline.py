@@ -123,12 +123,12 @@ class Pipeline:
                 yield ShardDone(part=self._plan.shard[0], parts=self._plan.shard[1], done=answered.done, total=answered.total)
                 return
             predictions = [p for name, samples in conditions.items() for p in self._predict(samples, answered.outputs, name)]
-            figures = self._figures(conditions[self._plan.images[0]], predictions, answered.outputs)
+            predictions = folder.keep_pictures(predictions)
+            figures = self._figures(conditions[self._plan.images[0]], folder.with_pictures(predictions), answered.outputs)
             told = self._told(conditions[self._plan.images[0]], answered.outputs)
             loaded = dict(answered.outputs.facts)
         for text in told:
             yield Note(text=text)
-        predictions = folder.keep_pictures(predictions)
         record = RunRecord(
             task=self._plan.task.name,
             fingerprint=fingerprint,

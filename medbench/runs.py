@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import traceback
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -12,7 +12,7 @@ import msgspec
 
 from medbench.cards import GUARDED
 from medbench.errors import DataError, MedbenchError, PluginError, UsageError, suggestion
-from medbench.figures import Figure, read_figures
+from medbench.figures import Figure, Pictures, Tile, read_figures
 from medbench.files import link_or_copy, private_folder, write_whole
 from medbench.identity import digest, safe_name
 from medbench.plan import Plan
@@ -137,14 +137,20 @@ class RunFolder:
         if not figures:
             return
         named = {figure.name: figure for figure in (*self.read_figures(), *figures)}
-        write_whole(self.figures, msgspec.json.encode([named[name] for name in sorted(named)], order="deterministic"))
+        moved = [_placed(named[name], self._inside) for name in sorted(named)]
+        write_whole(self.figures, msgspec.json.encode(moved, order="deterministic"))
 
     def read_figures(self) -> list[Figure]:
         """Read the figures back; none where there are none, or none that this version reads."""
         try:
-            return read_figures(self.figures.read_bytes())
+            return [_placed(figure, lambda path: str(self.path / path)) for figure in read_figures(self.figures.read_bytes())]
         except (FileNotFoundError, msgspec.MsgspecError):
             return []
+
+    def _inside(self, path: str) -> str:
+        """Return the path of a file of this folder relative to it, so that the folder can be moved; others as they are."""
+        absolute, home = Path(path).absolute(), self.path.absolute()
+        return absolute.relative_to(home).as_posix() if absolute.is_relative_to(home) else path
 
     def write_record(self, record: RunRecord) -> None:
         """Write the record, whole or not at all."""
@@ -153,6 +159,18 @@ class RunFolder:
     def read_record(self) -> RunRecord:
         """Read the record back."""
         return read_record(self.record)
+
+
+def _placed(figure: Figure, place: Callable[[str], str]) -> Figure:
+    """Return a figure whose picture files are named in another way; one without pictures as it is."""
+    if not isinstance(figure, Pictures):
+        return figure
+
+    def tile(one: Tile) -> Tile:
+        return msgspec.structs.replace(one, path=place(one.path), overlay=place(one.overlay) if one.overlay else "")
+
+    strips = tuple(msgspec.structs.replace(strip, tiles=tuple(tile(one) for one in strip.tiles)) for strip in figure.strips)
+    return msgspec.structs.replace(figure, strips=strips)
 
 
 def lines(items: Iterable[msgspec.Struct]) -> Iterator[bytes]:

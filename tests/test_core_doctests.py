@@ -7,8 +7,11 @@ import importlib
 
 import pytest
 
+ENCODERS = [f"builtin.protocols.{name}" for name in ("choice", "embedding", "prompts", "shots", "standings")]
+MEASURES = [f"builtin.metrics.{name}" for name in ("heat_cells", "rankings")]
 
-@pytest.mark.parametrize("name", ["errors", "types", "identity", "files", "roots", "testing.models"])
+
+@pytest.mark.parametrize("name", ["errors", "types", "cards", "identity", "files", "roots", "testing.models", *ENCODERS, *MEASURES])
 def test_examples(name):
     module = importlib.import_module(f"medbench.{name}")
     result = doctest.testmod(module)

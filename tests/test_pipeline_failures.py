@@ -9,7 +9,7 @@ import pytest
 
 from medbench.cards import ModelCard
 from medbench.errors import PlanError, PluginError
-from medbench.events import Progress
+from medbench.events import Note, Progress
 from medbench.hookspecs import hookimpl
 from medbench.registry import load_registry
 from medbench.testing import FakeModel, plugin, write_fake_data
@@ -135,6 +135,24 @@ class TestDataUse:
         assert guarded("remote", permission="DUA 7").record == finished.record
         assert finished.record.model.networked
         assert guarded("fake-echo").record.overrides == {}
+
+    @pytest.mark.parametrize(("keeps_local", "permission", "told"), [(False, "", False), (True, "", True), (False, "DUA 7", True)])
+    def test_a_plugin_hears_of_the_run_where_it_keeps_things_here_or_may_send_them(self, run, tmp_path, keeps_local, permission, told):
+        class Tracker(self.Offers):
+            KEEPS_LOCAL = keeps_local
+            heard = []
+
+            @hookimpl
+            def medbench_finished(self, record):
+                self.heard.append(record)
+
+        data, seen = write_fake_data(tmp_path / "guarded", access="restricted"), []
+        run("fake-echo", data=data, registry=load_registry(plugin, Tracker()), permission=permission, seen=seen)
+        assert bool(Tracker.heard) is told
+        said = [event.text for event in seen if isinstance(event, Note) and "was not told of the run" in event.text]
+        assert bool(said) is not told
+        run("fake-echo", registry=load_registry(plugin, Tracker()))
+        assert len(Tracker.heard) == told + 1
 
     def test_so_is_that_an_endpoint_was_called_local(self, guarded):
         assert guarded("nearby", model_options={"local": "true"}).record.overrides == {"stated_local": ["nearby"]}

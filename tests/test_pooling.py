@@ -1,15 +1,12 @@
-"""Repetitions taken together: values, intervals and spread of a mean over seeds, and the curve that is drawn of them."""
+"""Repetitions taken together: values, intervals and spread of a mean over seeds."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from medbench.builtin.metrics.classification_decisions import Accuracy
-from medbench.cards import MetricCard, ScoreFacts
-from medbench.curves import learning_curves
+from medbench.cards import MetricCard
 from medbench.metric_plans import MetricPlan
-from medbench.record import Score
 from medbench.scoring import Scored, score
 from medbench.types import Prediction, Probabilities, Sample
 
@@ -87,41 +84,10 @@ def test_subgroups_and_image_conditions_are_pooled_too(scored):
     assert all("seed" not in one.one + one.other for one in found.contrasts)
 
 
-def test_an_undefined_repetition_leaves_the_mean_undefined(scored, tmp_path, registry):
-    assert Accuracy  # the metric that is measured here
+def test_an_undefined_repetition_leaves_the_mean_undefined(tmp_path, registry):
     card = registry.get(MetricCard, "auroc")
     one_kind = [s for s in SAMPLES if s.labels["x"] == 1]
     made = [p for seed in (0, 1) for p in predictions(10, seed, 5) if p.sample in {s.id for s in one_kind}]
     events = score(one_kind, made, [MetricPlan(card=card, convention={}, options={})], tmp_path, seed=0, salt="t", over=("seed",))
     found = next(event for event in events if isinstance(event, Scored))
     assert all(one.value is None and one.low is None and one.note for one in found.scores)
-
-
-# --- curves -----------------------------------------------------------------------------------------------------------
-
-
-def facts(one):
-    return ScoreFacts(primary=one.name == "accuracy", label="accuracy")
-
-
-def point(shots, value, name="accuracy", **more):
-    return Score(metric="m", name=name, value=value, low=value - 0.1, high=value + 0.1, condition={"shots": shots, "head": "mlp"}, **more)
-
-
-def test_a_curve_goes_through_its_scores_in_order_of_shots():
-    scores = [point("all", 0.9), point(100, 0.8), point(10, 0.5, repeats=5), point(10, 0.1, name="other")]
-    (curve,) = learning_curves(scores, facts, n_train=5000)
-    (line,) = curve.lines
-    assert line.label == "head=mlp"
-    assert line.x == (10.0, 100.0, 5000.0)
-    assert line.y == (0.5, 0.8, 0.9)
-    assert (line.low[0], line.high[0]) == (pytest.approx(0.4), pytest.approx(0.6))
-    assert curve.log_x
-    assert "mean of up to 5 draws" in curve.note
-
-
-def test_nothing_is_drawn_of_one_point_or_of_subgroups():
-    assert list(learning_curves([point(10, 0.5)], facts)) == []
-    assert list(learning_curves([point(10, 0.5), point("all", 0.9)], facts, n_train=0)) == []
-    assert list(learning_curves([point(10, 0.5, subgroup={"sex": "F"}), point(20, 0.5, subgroup={"sex": "F"})], facts)) == []
-    assert list(learning_curves([Score(metric="m", name="accuracy", value=1.0)], facts)) == []

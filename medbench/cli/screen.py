@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from medbench.rescoring import ScoreOptions
 
 FAILED_SAMPLES = 3
+AUTOMATIC = 5_000
+"""A run of up to so many samples gets its report at once; a larger one on demand (`medbench report`)."""
 
 
 def carry_out_run(options: RunOptions, *, dry_run: bool, as_json: bool, quiet: bool) -> None:
@@ -50,6 +53,7 @@ def carry_out(events: Iterator[Event], registry: Registry, *, as_json: bool, qui
     if finished is None:
         return
     record = finished.record
+    page = _report(finished, registry)
     if as_json:
         print_json(record)
     else:
@@ -57,11 +61,33 @@ def carry_out(events: Iterator[Event], registry: Registry, *, as_json: bool, qui
             count = f"{record.n_predictions - record.n_failed:,} of {record.n_predictions:,}"
             print(f"nothing to do: {count} outputs and all scores are there ({record.fingerprint})")
         print_scores(record, registry, finished.folder)
+        if page and not quiet:
+            print(f"{'report':<14} {page}")
         for name, bill in record.costs.items():
             if bill.answers:
                 print(f"{f'cost, {name}':<14} {in_words(bill.input_tokens, bill.output_tokens, bill.usd, bill.price)}")
     if not record.complete:
         raise typer.Exit(FAILED_SAMPLES)
+
+
+def _report(finished: Finished, registry: Registry) -> Path | None:
+    """Write the report of a run that is not too large, where it is not there already and the template library is; say what failed."""
+    from importlib.util import find_spec
+
+    from medbench.runs import RunFolder
+
+    folder = RunFolder(finished.folder)
+    if finished.record.data.n > AUTOMATIC or find_spec("jinja2") is None:
+        return None
+    if folder.report.is_file() and not finished.changed:
+        return folder.report
+    from medbench.report.html import write_report
+
+    try:
+        return write_report(folder, registry)
+    except Exception as error:  # noqa: BLE001 - the run is written already, and its table is still to be shown
+        print(f"{'note':<14} no report was written: {type(error).__name__}: {error}", file=sys.stderr)
+        return None
 
 
 def carry_out_fit(options: FitOptions, *, fresh: bool, as_json: bool, quiet: bool) -> None:

@@ -25,8 +25,6 @@ from medbench.report.texts import fit
 from medbench.runs import RunFolder
 from medbench.types import Struct, as_text
 
-AUTOMATIC = 5_000
-"""A run of up to so many samples gets its report at once; a larger one on demand."""
 SAMPLES = 6
 """Samples of each kind (worst, best, by chance)."""
 OPEN_ROWS = 40

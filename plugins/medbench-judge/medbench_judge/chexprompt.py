@@ -18,7 +18,7 @@ from medbench_judge.conversation import Call, Question, Settled, Status, convers
 from medbench_judge.parsing import Unusable, one_object
 from medbench_judge.prompts import shipped
 from medbench_judge.quoting import MAX_CHARS
-from medbench_judge.rating import answer_of, exchange
+from medbench_judge.rated import answer_of, exchange
 
 TYPES = ("false-finding", "missing-finding", "wrong-place", "wrong-severity", "false-comparison", "missing-comparison")
 """The error types of CheXprompt and RadCliQ's expert study, in that order."""

@@ -17,7 +17,7 @@ from medbench_judge.conversation import Call, Question, Settled, Status, convers
 from medbench_judge.parsing import Unusable, one_object
 from medbench_judge.prompts import shipped
 from medbench_judge.quoting import MAX_CHARS
-from medbench_judge.rating import answer_of, exchange
+from medbench_judge.rated import answer_of, exchange
 
 Better = Literal["A", "B", "tie"]
 VERDICTS: tuple[Better, ...] = ("A", "B", "tie")

@@ -10,7 +10,8 @@ import numpy as np
 from medbench.builtin.metrics.vqa_rules import annotated_closed
 from medbench.types import Sample
 from medbench_judge import tally
-from medbench_judge.rating import Rated, Rating
+from medbench_judge.rated import Rated
+from medbench_judge.rating import Rating
 
 
 class VqaJudge(Rating):

@@ -19,8 +19,8 @@ class Limiter:
         most: Calls that may ever be in flight.
 
     >>> limiter = Limiter(64)
-    >>> for _ in range(8):
-    ...     limiter.answered(limiter.start())
+    >>> for era in [limiter.start() for _ in range(8)]:
+    ...     limiter.answered(era)
     >>> limiter.limit
     16.0
     >>> limiter.throttled(limiter.start(), now=0.0, wait_s=2.0)
@@ -32,6 +32,7 @@ class Limiter:
         self._most = float(most)
         self.limit = float(min(FIRST, most))
         self.in_flight = 0
+        self._peak = 0
         self.resumes_at = 0.0
         """Nothing is started before this time, in seconds of the caller's clock."""
         self._era = 0
@@ -45,12 +46,13 @@ class Limiter:
     def start(self) -> int:
         """Count a call in and return the era it belongs to."""
         self.in_flight += 1
+        self._peak = max(self._peak, self.in_flight)
         return self._era
 
     def answered(self, era: int) -> None:
-        """Count an answered call out; the limit grows where it was the limit that held calls back."""
+        """Count an answered call out; the limit grows to twice what was ever in flight, so not where there is little to ask."""
         self._throttled_in_a_row = 0
-        if era == self._era and 2 * self.in_flight > self.limit:
+        if era == self._era and 2 * self._peak > self.limit:
             self.limit = min(self._most, self.limit + (1.0 / self.limit if self._cut else 1.0))
         self.in_flight -= 1
 

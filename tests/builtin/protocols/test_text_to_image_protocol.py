@@ -14,6 +14,7 @@ from medbench.builtin.protocols.text_to_image import TextToImage
 from medbench.cards import MetricCard, ScoreFacts
 from medbench.hookspecs import hookimpl
 from medbench.registry import load_registry
+from medbench.runs import RunFolder
 from medbench.tasks import Task
 from medbench.testing import FakeModel, plugin
 from medbench.types import Failed, Image, Picture, Sample
@@ -161,3 +162,14 @@ def test_a_moved_run_can_be_scored_again_without_its_outputs(drawn, registry, tm
     again = api.score(moved, registry=registry, runs_dir=tmp_path / "runs")
     assert again.scores == record.scores
     assert all(Path(moved / "pictures" / path.name).is_file() for path in (moved / "pictures").iterdir())
+
+
+def test_the_sheet_of_a_moved_run_finds_its_drawn_pictures(drawn, tmp_path):
+    drawn(FakeModel(draw))
+    (run,) = (tmp_path / "runs" / "draw" / "fake").iterdir()
+    assert '"pictures/' in (run / "figures.json").read_text()
+    moved = run.rename(tmp_path / "moved")
+    sheet = next(figure for figure in RunFolder(moved).read_figures() if figure.name == "contact-sheet")
+    shown = [tile.path for strip in sheet.strips if strip.heading == "drawn" for tile in strip.tiles]
+    assert shown
+    assert all(Path(path).is_file() and Path(path).is_relative_to(moved) for path in shown)
