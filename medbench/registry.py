@@ -14,6 +14,8 @@ from medbench.types import Struct
 C = TypeVar("C", bound=Card)
 
 KNOWN_PLUGINS = {
+    "medbench-biovil": ("biovil-t",),
+    "medbench-clip": ("clip-roco", "hf-clip"),
     "medbench-imagegen": ("clip-score", "copies", "fid", "fid-encoder", "fid-medvqagi2024", "is", "kid", "prdc"),
     "medbench-judge": ("chexprompt", "likert", "pairwise", "rubric", "vqa-judge"),
     "medbench-lexical": (
@@ -31,6 +33,7 @@ KNOWN_PLUGINS = {
         "token-f1",
     ),
     "medbench-llava": ("hf-vlm", "llava", "llava-lora", "llava-med", "llava-rad"),
+    "medbench-mae": ("mae-cls", "mae-llm"),
     "medbench-openai": ("openai",),
 }
 """What well-known plugins offer, so that a missing one can be named. Only plugins that exist stand here."""

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from medbench.builtin.protocols.embedding import Vectors, Views, each_once, image_requests, text_request, unit, vectors_of
+from medbench.builtin.protocols.partners import partner_examples
 from medbench.builtin.protocols.standings import BLOCK_CELLS, nearest
 from medbench.errors import DataError
-from medbench.interfaces import OutputView
+from medbench.interfaces import Example, OutputView
 from medbench.types import Embed, Failed, Prediction, Sample, Struct, Text
 
 
@@ -48,6 +49,10 @@ class ReportByRetrieval:
             for at, near in zip(evaluated[start : start + step], found, strict=True):
                 report = Text(text=samples[candidates[int(near)]].references[0], finish_reason="stop")
                 yield Prediction(sample=samples[at].id, value=vectors.failed.get(at) or report)
+
+    def examples(self, samples: Sequence[Sample], params: ReportByRetrievalParams) -> Iterator[Example]:
+        """Yield each image request with the report that belongs to it as a text; samples that lack one of the two are no examples."""
+        return partner_examples(samples, params.views)
 
     def remarks(self, samples: Sequence[Sample], outputs: OutputView, params: ReportByRetrievalParams) -> list[str]:
         """Return among how many train reports was looked."""

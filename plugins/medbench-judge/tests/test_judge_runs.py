@@ -292,7 +292,7 @@ def test_a_local_model_is_a_judge_like_any_other(tmp_path):
     assert told["failed"] == 0
     assert told["parsed"] + told["unparsable"] + told["refused"] == 2
     stored = "\n".join(file.read_text() for file in (tmp_path / "runs" / "outputs").glob("*/*.jsonl"))
-    kept = [json.loads(line)["output"] for line in stored.splitlines()]
+    kept = [json.loads(line)["output"] for line in stored.split("\n") if line]
     assert all(set(output["option_logprobs"]) == {"0", "1"} and output["usage"]["input_tokens"] > 0 for output in kept)
     assert all(0 < output["covered"] < 0.9 for output in kept)
     assert record.complete is (told["parsed"] == 2)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, ClassVar
 
 from medbench_torch.devices import Placement
+from medbench_torch.weights import WeightsError, read_json
 
 from medbench.errors import UsageError
 from medbench_llava.base import Sources, VisionLanguageModel
@@ -39,6 +41,21 @@ class HfVlm(VisionLanguageModel):
         """Return the model of these sources, ready to speak, and what is to be told of its adapter."""
         from transformers import AutoModelForImageTextToText  # noqa: PLC0415 - takes seconds
 
+        _takes_images(sources.weights)
         model, tokenizer, adapted = self.load(AutoModelForImageTextToText, sources, placement)
         speaker = FAMILIES.get(model.config.model_type, GeneralSpeaker)
         return speaker(model, tokenizer, sources.weights, self.prompt), adapted
+
+
+def _takes_images(weights: Path) -> None:
+    """Judge by the config alone whether weights are of a model for images and text.
+
+    Raises:
+        WeightsError: transformers knows the model, and it is none.
+    """
+    from transformers import CONFIG_MAPPING  # noqa: PLC0415 - takes seconds
+    from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES as KNOWN  # noqa: PLC0415 - likewise
+
+    kind = read_json(weights / "config.json").get("model_type") if (weights / "config.json").is_file() else None
+    if kind in CONFIG_MAPPING and kind not in KNOWN:
+        raise WeightsError(f"{weights}: a {kind} model, which takes no images", hint="hf-vlm is for image-text-to-text models")

@@ -10,17 +10,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from medbench_torch.fit import Batch, Stage, Trains, chosen
+from medbench_torch.fit import Batch, Pictures, Stage, Trains, chosen
 from medbench_torch.loading import quiet
 from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
 from safetensors.torch import save_file
 from torch import nn
 from torch.nn import functional
 
-from medbench.errors import InputError, UsageError
-from medbench.images import decode
+from medbench.errors import UsageError
 from medbench.interfaces import Example
-from medbench.types import Generate, Image, Text
+from medbench.types import Generate, Text
 from medbench_llava.speaker import LlavaSpeaker
 from medbench_llava.templates import rendered
 
@@ -31,8 +30,6 @@ PROJECTOR = "multi_modal_projector"
 IGNORED = -100
 HIDDEN = 0.3
 """Share of an answer's tokens that are hidden (word dropout: Bowman et al., CoNLL 2016)."""
-KEPT_BYTES = 256 << 20
-"""Prepared pictures that are kept, so that small data is decoded once."""
 
 
 class Learner:
@@ -72,8 +69,7 @@ class Learner:
         self._max_length = min(max_length, speaker.context_length)
         self._augment = augment
         self._seed = seed
-        self._kept: dict[tuple[str, str], torch.Tensor] = {}
-        self._room = KEPT_BYTES
+        self._pictures = Pictures(speaker.prepare)
 
     def identity(self) -> dict[str, Any]:
         """Return what the result depends on beside stages, examples and seed."""
@@ -123,7 +119,7 @@ class Learner:
             rows.append(prompt + answer)
             shown.append(prompt + (answer if rng is None else self._hidden(answer, rng)))
             lengths.append(len(answer))
-            pictures += [self._picture(image, rng) for image in request.images]
+            pictures += [self._pictures(image, rng) for image in request.images]
         width = max(map(len, rows))
         ids = torch.full((len(rows), width), self.speaker.pad_id)
         mask = torch.zeros((len(rows), width), dtype=torch.long)
@@ -210,30 +206,3 @@ class Learner:
         mark = self.speaker.tokenizer.unk_token_id
         mark = self.speaker.pad_id if mark is None else mark
         return [mark if gone else token for token, gone in zip(answer, (rng.random(len(answer)) < HIDDEN).tolist(), strict=True)]
-
-    def _picture(self, image: Image, rng: np.random.Generator | None) -> torch.Tensor:
-        key = (image.digest or image.path, image.preset)
-        made = self._kept.get(key)
-        if made is None:
-            try:
-                made = self.speaker.prepare(decode(image))
-            except InputError as error:
-                raise UsageError(f"a training picture cannot be used: {error}", hint="leave its sample out of the data") from error
-            size = made.numel() * made.element_size()
-            if size <= self._room:
-                self._room -= size
-                self._kept[key] = made
-        return made if rng is None else augmented(made, rng)
-
-
-def augmented(pixels: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
-    """Return a picture moved, turned, zoomed and exposed a little otherwise, with noise; a mirror would turn left into right."""
-    angle, zoom = rng.uniform(-0.08, 0.08), rng.uniform(0.9, 1.1)
-    right, down = rng.uniform(-0.08, 0.08, 2)
-    cosine, sine = zoom * np.cos(angle), zoom * np.sin(angle)
-    where = torch.tensor([[[cosine, -sine, right], [sine, cosine, down]]], dtype=pixels.dtype)
-    grid = functional.affine_grid(where, [1, *pixels.shape], align_corners=False)
-    moved = functional.grid_sample(pixels.unsqueeze(0), grid, padding_mode="border", align_corners=False)[0]
-    mean = moved.mean()
-    noise = torch.from_numpy(rng.standard_normal(pixels.shape[-2:], dtype=np.float32)) * float(rng.uniform(0.0, 0.1))
-    return (moved - mean) * float(rng.uniform(0.8, 1.2)) + mean + float(rng.uniform(-0.15, 0.15)) + noise

@@ -4,6 +4,7 @@ import pytest
 import torch
 from medbench_llava import medbench_cards
 from medbench_llava.hf_vlm import HfVlm
+from medbench_torch.tiny.causal import build_llama
 from medbench_torch.tiny.gemma import build_gemma
 from medbench_torch.tiny.idefics import build_idefics
 from medbench_torch.tiny.llava import build_llava, build_lora
@@ -149,3 +150,9 @@ def test_without_weights_or_chat_template_it_says_what_to_give(folders, tmp_path
     with pytest.raises(UsageError, match="no chat template") as caught:
         HfVlm(weights=str(bare)).facts()
     assert "template=" in caught.value.hint
+
+
+def test_weights_of_a_text_only_model_are_refused_in_one_line(tmp_path):
+    with pytest.raises(MedbenchError, match="a llama model, which takes no images") as caught:
+        HfVlm(weights=str(build_llama(tmp_path / "llama"))).facts()
+    assert "image-text-to-text" in caught.value.hint

@@ -98,7 +98,7 @@ def test_the_same_fit_gives_the_same_bytes_interrupted_or_not(preset, examples, 
         pass
 
     def stop(event):
-        if event["event"] == "stage" and event["stage"] == "lora":
+        if event["stage"] == "lora":
             raise StopError
 
     def model():

@@ -7,10 +7,12 @@ import sys
 import medbench_llava
 import msgspec
 import pytest
+import torch
 from medbench_llava import medbench_cards
 from medbench_llava.llava import Llava, LlavaLora
 from medbench_llava.llava_med import LlavaMed
 from medbench_llava.llava_rad import LlavaRad
+from medbench_torch.testing import check_adapter_is_no_noop, check_facts_complete, check_reload_gives_same
 from medbench_torch.tiny.llava import build_lora
 
 from medbench import api
@@ -77,6 +79,24 @@ def test_what_a_score_depends_on_is_among_the_facts(tiny_llava, tiny_lora):
     assert facts | wanted == facts
     assert {"torch", "transformers", "peft"} <= facts["versions"].keys()
     assert json.loads(msgspec.json.encode(facts)) == facts
+
+
+def first_logits(model):
+    speaker = model.speaker
+    with torch.inference_mode():
+        return speaker.model(**speaker.tokenizer("Are the lungs clear?", return_tensors="pt")).logits
+
+
+def test_facts_are_complete_an_adapter_counts_and_loading_again_gives_the_same(tiny_llava, tiny_lora):
+    def make(adapter):
+        made = LlavaLora(weights=str(tiny_llava), adapter=adapter) if adapter else Llava(weights=str(tiny_llava))
+        made.facts()
+        return made
+
+    check_facts_complete(make(str(tiny_lora)), adapter=True, more=("template", "prompt", "aspect", "vision_tower"))
+    check_facts_complete(LlavaLora(preset="tiny"), adapter=True)
+    check_adapter_is_no_noop(make, tiny_lora, first_logits)
+    check_reload_gives_same(make, first_logits, adapter=str(tiny_lora))
 
 
 def test_a_preset_is_untrained_and_the_same_each_time(mixed):
@@ -217,9 +237,8 @@ def test_a_model_for_one_picture_takes_neither_none_nor_two(mixed):
 
 def test_a_run_from_a_clean_start_says_untrained(tmp_path, monkeypatch):
     monkeypatch.setenv("MEDBENCH_CACHE", str(tmp_path / "cache"))
-    options = {"preset": "tiny", "device": "cpu"}
     given = {"data": "twin", "limit": 3, "runs_dir": tmp_path / "runs", "registry": load_registry(medbench_llava)}
-    record = api.run("vqa-rad", "llava-lora", model_options=options, **given)
+    record = api.run("vqa-rad", LlavaLora(preset="tiny", device="cpu"), **given)  # in this process: a child would import torch again
     assert record.model.untrained
     assert record.n_failed == 0
     assert record.model.loaded["adapter"]["dialect"] == "llava"

@@ -80,11 +80,14 @@
   const hidden = { model: columns.length - 2, kind: columns.length - 1 };
 
   const state = new URLSearchParams(location.hash.slice(1));
+  let waiting = 0;
   const save = () => {
     for (const [name, value] of [...state]) if (!value) state.delete(name);
     const text = state.toString();
-    history.replaceState(null, "", text ? `#${text}` : location.pathname + location.search);
     byId("here").value = (board.url || location.href.split("#")[0]) + (text ? `#${text}` : "");
+    // the browser's own record of the address is slow, and a sort must not wait for it
+    clearTimeout(waiting);
+    waiting = setTimeout(() => history.replaceState(null, "", text ? `#${text}` : location.pathname + location.search), 200);
   };
 
   const first = (state.get("sort") || "").split(",");
@@ -94,10 +97,11 @@
     columns,
     deferRender: true,
     autoWidth: false,
-    pageLength: board.columns.length > 12 ? 25 : 50,
-    lengthMenu: [25, 50, 100, 250],
-    paging: board.rows.length > 25,
-    info: board.rows.length > 25,
+    // a sort is drawn at once only where a page holds about as many cells as a screen
+    pageLength: board.columns.length > 30 ? 10 : (board.columns.length > 12 ? 25 : 50),
+    lengthMenu: [10, 25, 50, 100, 250],
+    paging: board.rows.length > 10,
+    info: board.rows.length > 10,
     layout: { topStart: "pageLength", topEnd: "search" },
     order: first.length === 2 ? [[Number(first[0]), first[1]]] : [[0, "asc"]],
     search: { search: state.get("q") || "" },

@@ -18,7 +18,8 @@ SPECIALS = Specials(
     named={"image_token": "<image>"},
 )
 
-CHAT = "{% for m in messages %}{% for c in m.content %}{% if c.type == 'image' %}<image>{% else %}{{ c.text }}{% endif %}{% endfor %}{% endfor %}"
+_PART = "{% if c.type == 'image' %}<image>{% else %}{{ c.text }}{% endif %}"
+CHAT = "{% for m in messages %}{% for c in m.content %}" + _PART + "{% endfor %}{% endfor %}"
 
 TOKENS = 4
 """Tokens that a tile has."""

@@ -1,0 +1,71 @@
+"""Training pictures: prepared once and kept while there is room, and varied a little each time they are seen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from medbench.errors import InputError, UsageError
+from medbench.images import decode
+from medbench.types import Image
+
+if TYPE_CHECKING:
+    from PIL import Image as Pil
+
+KEPT_BYTES = 256 << 20
+"""Prepared pictures that are kept, so that small data is decoded once."""
+
+
+class Pictures:
+    """Prepared pictures of a fit, by the digest of their file. Safe in threads.
+
+    Args:
+        prepare: From a decoded picture (RGB) to its tensor.
+        room: Bytes that are kept at most.
+    """
+
+    def __init__(self, prepare: Callable[[Pil.Image], torch.Tensor], room: int = KEPT_BYTES) -> None:
+        self._prepare = prepare
+        self._kept: dict[tuple[str, str], torch.Tensor] = {}
+        self._room = room
+
+    def __call__(self, image: Image, rng: np.random.Generator | None = None) -> torch.Tensor:
+        """Return the tensor of a picture, varied where a generator is given.
+
+        Raises:
+            UsageError: the picture cannot be decoded.
+        """
+        key = (image.digest or image.path, image.preset)
+        made = self._kept.get(key)
+        if made is None:
+            try:
+                made = self._prepare(decode(image))
+            except InputError as error:
+                raise UsageError(f"a training picture cannot be used: {error.message}", hint="leave its sample out of the data") from error
+            size = made.numel() * made.element_size()
+            if size <= self._room:
+                self._room -= size
+                self._kept[key] = made
+        return made if rng is None else augmented(made, rng)
+
+
+def augmented(pixels: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+    """Return a picture moved, turned, zoomed and exposed a little otherwise, with noise; a mirror would turn left into right.
+
+    Args:
+        pixels: Normalised, float32 (channels, height, width).
+        rng: What is drawn from.
+    """
+    angle, zoom = rng.uniform(-0.08, 0.08), rng.uniform(0.9, 1.1)
+    right, down = rng.uniform(-0.08, 0.08, 2)
+    cosine, sine = zoom * np.cos(angle), zoom * np.sin(angle)
+    where = torch.tensor([[[cosine, -sine, right], [sine, cosine, down]]], dtype=pixels.dtype)
+    grid = functional.affine_grid(where, [1, *pixels.shape], align_corners=False)
+    moved = functional.grid_sample(pixels.unsqueeze(0), grid, padding_mode="border", align_corners=False)[0]
+    mean = moved.mean()
+    noise = torch.from_numpy(rng.standard_normal(pixels.shape[-2:], dtype=np.float32)) * float(rng.uniform(0.0, 0.1))
+    return (moved - mean) * float(rng.uniform(0.8, 1.2)) + mean + float(rng.uniform(-0.15, 0.15)) + noise
