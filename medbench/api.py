@@ -205,6 +205,6 @@ def _object_plan(model: Any, options: RunOptions) -> ModelPlan:
     if idle:
         raise UsageError(f"{', '.join(idle)}: {name} is built already", hint="build the object with it, or name a model")
     identity = getattr(model, "identity", None) or f"object-{uuid.uuid4().hex}"
-    batch = options.batch_size or int(getattr(model, "batch_size", 8))
+    batch = options.batch_size or int(getattr(model, "batch_size", 0) or 8)  # 0: the model chooses, windows do not
     card = ModelCard(name=name, load=f"{type(model).__module__}:{type(model).__qualname__}", can=can, isolated=False, version=identity)
     return ModelPlan(name=name, card=msgspec.structs.replace(card, networked=bool(getattr(model, "networked", False))), batch_size=batch)

@@ -64,6 +64,8 @@ class ModelCard(Card, kw_only=True):
     """Name (the option `name`) -> US dollars for a million tokens in, and out."""
     prices_from: str = ""
     """Whose prices these are, and of when."""
+    converts: str = ""
+    """`module:function` that makes a folder of this model's released files (`medbench convert NAME`); empty: there is none."""
 
 
 class ScoreFacts(Struct):

@@ -9,7 +9,7 @@ from medbench.plan import Plan
 from medbench.record import RunRecord
 from medbench.types import Struct
 
-Stage = Literal["fit", "load", "predict", "score"]
+Stage = Literal["fit", "load", "predict", "score", "load judge", "judge"]
 
 
 class Planned(Struct):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from medbench.cards import GUARDED
 from medbench.costs import Bill, together
 from medbench.curves import learning_curves
 from medbench.errors import DataError, MedbenchError
-from medbench.events import Event, Finished, Note
+from medbench.events import Event, Finished, Note, Progress
 from medbench.figures import Figure
 from medbench.identity import digest
 from medbench.index import digests_of, read_index
@@ -79,25 +80,26 @@ def finish(
     """
     scored: Scored | None = None
     bills: list[Bill] = []
-    for event in score(
-        samples,
-        folder.with_pictures(predictions),
-        plan.metrics,
-        folder.rows,
-        seed=plan.seed,
-        salt=digest(record.data.manifest, record.predictions),
-        group=plan.reader.group,
-        by=plan.by,
-        over=plan.protocol.over,
-        ask=_judge(plan.judge, plan, executor, record, bills) if plan.judge else None,
-        judge=identity_of(plan.judge) if plan.judge else "",
-        train_references=train_references(plan) if plan.root else None,
-        reals=real_pictures(plan, samples),
-    ):
-        if isinstance(event, Scored):
-            scored = event
-        else:
-            yield event
+    with _holding(executor) as judges:
+        for event in score(
+            samples,
+            folder.with_pictures(predictions),
+            plan.metrics,
+            folder.rows,
+            seed=plan.seed,
+            salt=digest(record.data.manifest, record.predictions),
+            group=plan.reader.group,
+            by=plan.by,
+            over=plan.protocol.over,
+            ask=_judge(plan.judge, plan, judges, record, bills) if plan.judge else None,
+            judge=identity_of(plan.judge) if plan.judge else "",
+            train_references=train_references(plan) if plan.root else None,
+            reals=real_pictures(plan, samples),
+        ):
+            if isinstance(event, Scored):
+                scored = event
+            else:
+                yield event
     assert scored is not None
     old = _earlier(folder, record)
     complete = msgspec.structs.replace(
@@ -217,8 +219,11 @@ def _judge(judge: ModelPlan, plan: Plan, executor: Any, record: RunRecord, bills
     """
     identity = identity_of(judge)
     model = record.costs.get("model")
+    told = Progress(stage="judge", done=0, total=0)
 
-    def put(wanted: Sequence[tuple[str, list[Request]]]) -> list[list[Output]]:
+    def put(wanted: Sequence[tuple[str, list[Request]]]) -> Generator[Event, None, list[list[Output]]]:
+        nonlocal told
+        before = told
         everything = [request for _, requests in wanted for request in requests]
         spent = sum(bill.usd or 0.0 for bill in (*bills, *([model] if model else [])))
         left = None if plan.max_cost is None else max(0.0, plan.max_cost - spent)
@@ -227,6 +232,30 @@ def _judge(judge: ModelPlan, plan: Plan, executor: Any, record: RunRecord, bills
                 if isinstance(event, Answered):
                     bills.extend([event.bill] if event.bill else [])
                     return [[event.outputs[request] for request in requests] for _, requests in wanted]
+                if isinstance(event, Progress) and event.stage == "predict":
+                    told = _added(before, event)
+                    yield told
+                elif not isinstance(event, Progress):
+                    yield event
+                elif not before.total:  # loaded once, for the first question and for all that follow from the replies
+                    yield msgspec.structs.replace(event, stage="load judge")
         raise MedbenchError(f"{judge.name} gave no answer", hint="the same command asks again")
 
     return put
+
+
+def _added(before: Progress, now: Progress) -> Progress:
+    """Return how far the judge is with all rounds of questions: those before, and this one."""
+    return Progress(
+        stage="judge",
+        done=before.done + now.done,
+        total=before.total + now.total,
+        failed=before.failed + now.failed,
+        usd=None if now.usd is None else (before.usd or 0.0) + now.usd,
+        most_usd=now.most_usd if before.most_usd is None else before.most_usd,
+    )
+
+
+def _holding(executor: Any) -> AbstractContextManager[Any]:
+    """Return the executor as one that keeps a judge loaded from one round of questions to the next, where it can."""
+    return executor.holding() if hasattr(executor, "holding") else nullcontext(executor)

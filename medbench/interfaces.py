@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -191,6 +192,14 @@ class Metric(Protocol):
         """Return `unparsable` and `unscored` -> boolean mask over rows. Optional; rows unscored must not enter a value."""
         ...
 
+    def lacking(self, rows: Rows) -> Mapping[str, Any]:
+        """Return score name -> boolean mask over the rows that it is about and that a second model left without a value.
+
+        Optional, and for the names that are not about every row (`closed`, a control that was tried on a few): the others lack
+        the rows flagged as `unscored`.
+        """
+        ...
+
     def figures(self, rows: Rows, pairs: Sequence[Pair]) -> Iterator[Figure]:
         """Yield what there is to show of the samples that were answered. Optional."""
         ...
@@ -273,4 +282,8 @@ class Executor(Protocol):
         self, card: ModelCard, options: Mapping[str, Any], examples: Sequence[Example], validation: Sequence[Example], out: Path, seed: int
     ) -> Mapping[str, Any]:
         """Fit the model and leave its weights in `out`; return facts about the fit."""
+        ...
+
+    def holding(self) -> AbstractContextManager[Executor]:
+        """Return an executor that keeps the last model loaded until the context ends: a judge is asked in rounds. Optional."""
         ...

@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 
 from medbench.errors import MedbenchError, PluginError, UsageError
+from medbench.events import Event
 from medbench.files import private_folder, write_whole
 from medbench.identity import digest_of
 from medbench.interfaces import Reals
@@ -21,8 +22,8 @@ from medbench.types import Condition, Failed, Output, Pair, Prediction, Request,
 T = TypeVar("T")
 Array = np.ndarray[Any, np.dtype[Any]]
 
-Ask = Callable[[Sequence[tuple[str, list[Request]]]], Sequence[list[Output]]]
-"""Puts (role, requests) of several metrics to the models bound to the roles, each loaded once; gives their outputs back in order."""
+Ask = Callable[[Sequence[tuple[str, list[Request]]]], Generator[Event, None, Sequence[list[Output]]]]
+"""Puts (role, requests) of several metrics to the models bound to the roles, tells how far it is, returns their outputs in order."""
 
 
 class Measured:
@@ -55,6 +56,11 @@ class Measured:
         """Return a boolean mask that the metric gives over its rows (`unparsable`, `unscored`)."""
         flags = self.metric.flags(self.rows) if hasattr(self.metric, "flags") else {}
         return np.asarray(flags.get(name, np.zeros(len(self.samples), bool)))
+
+    def lacking(self) -> dict[str, Array]:
+        """Return score name -> the rows that it is about and that a second model left without a value, where that is not `unscored`."""
+        own = self.metric.lacking(self.rows) if hasattr(self.metric, "lacking") else {}
+        return {name: np.asarray(mask, dtype=bool) for name, mask in own.items()}
 
     @property
     def answered(self) -> Array:
@@ -104,7 +110,11 @@ class Measuring:
         """How many metrics were measured anew; the others' rows were there."""
 
     def run(self, metrics: Sequence[MetricPlan]) -> Iterator[list[Measured]]:
-        """Yield what was measured for each metric in turn: one `Measured` per condition, none where it cannot be computed.
+        """Yield what was measured for each metric in turn: one `Measured` per condition, none where it cannot be computed."""
+        return (made for made in self.steps(metrics) if isinstance(made, list))
+
+    def steps(self, metrics: Sequence[MetricPlan]) -> Iterator[list[Measured] | Event]:
+        """Yield what `run` does, and between that how far the asking of a second model is.
 
         Metrics that ask a second model are measured last and together, so that each model is loaded once.
         """
@@ -114,7 +124,7 @@ class Measuring:
                 yield self._guarded(plan, self._measure)
         if asking:
             jobs = [job for plan in asking for job in self._guarded(plan, self._jobs)]
-            self._converse(jobs)
+            yield from self._converse(jobs)
             for plan in asking:
                 yield [job.one for job in jobs if job.one.plan is plan and job.one.rows is not None]
 
@@ -134,7 +144,7 @@ class Measuring:
         self.anew += any(job.fresh for job in jobs)
         return [job.one for job in jobs]
 
-    def _converse(self, jobs: Sequence[_Job]) -> None:
+    def _converse(self, jobs: Sequence[_Job]) -> Iterator[Event]:
         """Run the generators of all metrics in step: gather what they ask, ask it, hand the answers back."""
         if self._ask is None:
             for job in jobs:
@@ -143,7 +153,7 @@ class Measuring:
         running = [(job, job.measure()) for job in jobs if job.one.rows is None]
         wanted = [(job, asking, request) for job, asking in running if (request := self._advance(job, asking, None)) is not None]
         while wanted:
-            replies = self._ask([request for _, _, request in wanted])
+            replies = yield from self._ask([request for _, _, request in wanted])
             wanted = [
                 (job, asking, request)
                 for (job, asking, _), reply in zip(wanted, replies, strict=True)
@@ -199,10 +209,10 @@ class Measuring:
         facts += [metric.identity] if getattr(metric, "identity", "") else []
         path = self._folder / f"{plan.slug}-{digest_of(facts)[:12]}"
         pairs = [Pair(s, Text(text="") if isinstance(v, Failed) else v) for s, v in zip(samples, values, strict=True)]
-        signed = {"judge": judge, "metric": plan.card.name, "convention": plan.convention, "options": plan.options} if judge else {}
-        job = _Job(one, pairs, path, signed)
+        signed = {**({"judge": judge} if judge else {}), "metric": plan.card.name, "convention": plan.convention, "options": plan.options}
+        job = _Job(one, pairs, path, signed if judge or plan.options else {})
         job.read()
-        if plan.card.asks and self._ask and one.rows is not None and one.flag("unscored").any():
+        if plan.card.asks and self._ask and one.rows is not None and any(m.any() for m in (one.flag("unscored"), *one.lacking().values())):
             one.rows = None  # what was answered is in the store: only what failed is asked again
         return job
 

@@ -112,7 +112,7 @@ class Target:
     def scores(self, method: Callable[[int], str]) -> Iterator[Score]:
         """Yield a score for each name; `method` says in words how an interval over so many groups was made."""
         worst = self._worst()
-        unparsable, unscored = self.one.flag("unparsable"), self.one.flag("unscored")
+        unparsable, unscored, lacking = self.one.flag("unparsable"), self.one.flag("unscored"), self.one.lacking()
         for name in dict.fromkeys([*self.point, *worst]):
             facts = self.one.plan.card.facts(name)
             value = self.value(name)
@@ -135,7 +135,7 @@ class Target:
                 n_empty=int(self.one.empty[used].sum()),
                 n_unparsable=int(unparsable[used].sum()),
                 n_truncated=int(self.one.truncated[used].sum()),
-                n_unscored=int(unscored[np.setdiff1d(self.rows, used)].sum()),
+                n_unscored=int(lacking.get(name, unscored)[np.setdiff1d(self.rows, used)].sum()),
                 worst_case=at_worst if n_failed and facts.worst is not None else None,
                 convention=dict(self.one.convention),
                 condition=dict(self.one.condition),

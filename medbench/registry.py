@@ -16,6 +16,7 @@ C = TypeVar("C", bound=Card)
 KNOWN_PLUGINS = {
     "medbench-biovil": ("biovil-t",),
     "medbench-clip": ("clip-roco", "hf-clip"),
+    "medbench-diffusion": ("diffusion", "kandinsky-colonoscopy", "sd-colonoscopy"),
     "medbench-imagegen": ("clip-score", "copies", "fid", "fid-encoder", "fid-medvqagi2024", "is", "kid", "prdc"),
     "medbench-judge": ("chexprompt", "likert", "pairwise", "rubric", "vqa-judge"),
     "medbench-lexical": (
@@ -35,6 +36,7 @@ KNOWN_PLUGINS = {
     "medbench-llava": ("hf-vlm", "llava", "llava-lora", "llava-med", "llava-rad"),
     "medbench-mae": ("mae-cls", "mae-llm"),
     "medbench-openai": ("openai",),
+    "medbench-pefomed": ("minigpt-v2", "pefomed", "roco-caption"),
 }
 """What well-known plugins offer, so that a missing one can be named. Only plugins that exist stand here."""
 

@@ -85,8 +85,13 @@ def score(
     yield from _absent_columns(samples, by)
     yield Progress(stage="score", done=0, total=len(metrics))
     measured: list[Measured] = []
-    for number, made in enumerate(measuring.run(metrics), 1):
+    number = 0
+    for made in measuring.steps(metrics):
+        if not isinstance(made, list):
+            yield made
+            continue
         measured += made
+        number += 1
         yield Progress(stage="score", done=number, total=len(metrics))
     names = sorted({sample.group for sample in samples})
     whole = [target_of(one, one.answered, np.arange(len(one.samples)), {}, names, seed) for one in measured]

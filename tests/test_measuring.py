@@ -181,6 +181,7 @@ class TestKeeping:
 
     def test_rows_of_structs_come_back_as_structs(self, measure):
         def ask(wanted):
+            yield from ()
             return [[Text(text="3") for _ in requests] for _, requests in wanted]
 
         first, _ = measure([planned(Judged, asks=("judge",))], predictions("a", "b"), ask=ask)
@@ -223,6 +224,7 @@ class TestAsking:
             return Text(text=str(len(word))) if word != "dddd" else Text(text="never a number")
 
         def ask(wanted):
+            yield from ()
             wanted_in_turn.append([(role, len(requests)) for role, requests in wanted])
             return [[reply(request) for request in requests] for _, requests in wanted]
 

@@ -182,6 +182,10 @@ def test_other_real_pictures_are_measured_anew(scored):
 
 
 def test_a_set_metric_may_ask_another_model_first(scored):
+    def ask(wanted):
+        yield from ()
+        return [["asked"] for _ in wanted]
+
     card = msgspec.structs.replace(CARD, load=f"{__name__}:AskingGap", asks=("encoder",))
-    done = scored(predictions(), card=card, ask=lambda wanted: [["asked"] for _ in wanted])
+    done = scored(predictions(), card=card, ask=ask)
     assert by_name(done)["gap"].value == pytest.approx(WIDTHS.mean() - np.arange(N_REAL).mean())

@@ -34,6 +34,7 @@ VERBS = {
     "leaderboard": "leaderboard:app",
     "twin": "twin:twin",
     "export": "export:export",
+    "convert": "convert:convert",
     "plugins": "plugins:plugins",
     "doctor": "doctor:doctor",
     "config": "config:config",

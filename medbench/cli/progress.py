@@ -13,6 +13,8 @@ from medbench.events import Fitting, Progress
 LOG_SECONDS = 10.0
 """A log gets a line per stage so often, and one at its end."""
 DRAW_SECONDS = 0.05
+ASKING = frozenset({"predict", "judge"})
+"""Stages that put requests to a model: their rate, failures and costs are shown."""
 FIT_SECONDS = 2.0
 """A fit gets a line so often."""
 TOLD_OFTEN = frozenset({"step", "steps", "stage", "loss", "lr", "epoch", "seconds", "samples"})
@@ -87,11 +89,11 @@ class Progressing:
         taken, new = now - began, event.done - already
         rate = new / taken if taken > 0 and new > 0 else 0.0
         parts = [f"{event.done:,}/{event.total:,}"]
-        if rate and event.stage == "predict":
+        if rate and event.stage in ASKING:
             parts.append(f"{rate:,.1f}/s")
             if event.done < event.total:
                 parts.append(f"{(event.total - event.done) / rate:,.0f} s left")
-        if event.stage == "predict":
+        if event.stage in ASKING:
             parts.append(f"{event.failed:,} failed")
             parts += _cost(event)
         elif event.done >= event.total:

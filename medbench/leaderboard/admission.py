@@ -9,6 +9,7 @@ from typing import Any
 from medbench.errors import Problem
 from medbench.leaderboard.board import Board, BoardTask
 from medbench.leaderboard.entries import Entry, Result, cell_key
+from medbench.permissions import in_words
 from medbench.record import ModelFacts, Score
 
 REVISION = re.compile(r"(?:[0-9a-f]{40}|(?:sha256:)?[0-9a-f]{16,64})")
@@ -179,6 +180,8 @@ def wrong_convention(score: Score, pinned: BoardTask) -> str:
     """Return the convention of a score that is not the board's; empty: it agrees."""
     for family, name in sorted(score.convention.items()):
         wanted = pinned.conventions.get(family, name)
+        if family == "by" and name.rpartition("-")[0] == wanted:
+            continue  # the judge's name without the digest of its options
         if name not in {wanted, wanted.partition("@")[0]} and name.partition("@")[0] != wanted:
             return f"{family}={name}, the board's is {family}={wanted}"
     return ""
@@ -192,8 +195,7 @@ def marks(entry: Entry) -> list[str]:
     found += [f"saw {dataset} in training" for dataset in contaminated(entry)]
     failed = sum(result.n_failed for result in entry.results)
     found += [f"{failed:,} failed"] if failed else []
-    found += ["data-use override"] if any("permission_to_send" in result.overrides for result in entry.results) else []
-    return found
+    return [*found, *dict.fromkeys(line for result in entry.results for line in in_words(result.overrides))]
 
 
 def contaminated(entry: Entry) -> list[str]:

@@ -12,7 +12,7 @@ from medbench.files import storage, write_whole
 from medbench.finishing import data_facts
 from medbench.identity import digest
 from medbench.leaderboard.board import Board
-from medbench.leaderboard.deriving import blind_digest, board_metrics, derive, packed_digest, replicates_wanted, seed_of, sources_of
+from medbench.leaderboard.deriving import Way, blind_digest, board_metrics, derive, packed_digest, replicates_wanted, seed_of, sources_of
 from medbench.leaderboard.entries import Cell, Entry, Result, cell_key, pack_replicates, sealed
 from medbench.leaderboard.verifying import Material
 from medbench.record import to_json
@@ -75,9 +75,10 @@ def _scored(result: Result, material: Material, board: Board, registry: Registry
         for event in events:
             scored = event if isinstance(event, Scored) else scored
         assert scored is not None
-        sources = sources_of(material.plan, material.samples, Path(rows), salt, {})
+        sources = sources_of(material.plan, material.samples, Path(rows), salt)
+        ways = [[Way(plan=plan)] for plan in metrics]
         wanted = replicates_wanted(board, result.task)
-        derivation = derive(material.samples, material.predictions, metrics, sources, draws=seed_of(material.manifest), wanted=wanted)
+        derivation = derive(material.samples, material.predictions, ways, sources, draws=seed_of(material.manifest), wanted=wanted)
     whole = {cell_key(one): one for one in scored.scores if not one.subgroup}
     cells = tuple(Cell(score=whole[key], replicates=pack_replicates(found.replicates)) for key, found in derivation.found.items())
     chosen = {cell.score.identity for cell in cells}

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
 
-from medbench.errors import PlanError, Problem
+from medbench.errors import PlanError, Problem, UsageError
 from medbench.finishing import real_pictures, train_references
 from medbench.identity import digest
+from medbench.leaderboard.admission import wrong_convention
 from medbench.leaderboard.board import Board, BoardTask
 from medbench.leaderboard.entries import cell_key
 from medbench.measuring import Measuring
@@ -25,6 +27,20 @@ from medbench.registry import Registry
 from medbench.scoring import target_of
 from medbench.tasks import Task
 from medbench.types import Failed, Picture, Prediction, Sample, Struct, as_text
+
+SAME = 1e-9
+"""How far a value derived again may lie from the record's: rounding, and nothing else."""
+
+Signatures = Mapping[str, Mapping[str, Any]]
+"""What a record or an entry says of how each metric was computed."""
+
+
+class Way(Struct):
+    """One way in which a metric may have been computed."""
+
+    plan: MetricPlan
+    judge: str = ""
+    """Identity of the model that was asked."""
 
 
 class Derived(Struct):
@@ -41,6 +57,8 @@ class Derivation(Struct):
     found: dict[str, Derived]
     """`metric/name[condition]` -> score."""
     not_computed: dict[str, str] = {}
+    options: dict[str, dict[str, Any]] = {}
+    """Metric -> the options it was computed with, where there are any."""
 
 
 def seed_of(manifest: str) -> int:
@@ -79,8 +97,6 @@ class Sources(Struct):
     """Where rows are kept, or are to be."""
     salt: str
     """What they are kept under."""
-    judge: str = ""
-    """Identity of the model whose answers are in the rows already."""
     train_references: Any = None
     """Gives the references of the train split."""
     reals: Any = None
@@ -89,25 +105,63 @@ class Sources(Struct):
     """Conditions that repeat the same thing: scores are means over them."""
 
 
-def sources_of(plan: Plan, samples: Sequence[Sample], rows: Path, salt: str, signatures: Mapping[str, Mapping[str, Any]]) -> Sources:
-    """Return what the metrics of a plan may need; `signatures` are the record's and name the judge."""
-    judges = {str(signature["judge"]) for signature in signatures.values() if "judge" in signature}
+def sources_of(plan: Plan, samples: Sequence[Sample], rows: Path, salt: str) -> Sources:
+    """Return what the metrics of a plan may need."""
     return Sources(
         rows=rows,
         salt=salt,
-        judge=min(judges, default=""),
         train_references=train_references(plan) if plan.root else None,
         reals=real_pictures(plan, samples),
         over=plan.protocol.over,
     )
 
 
+def ways_of(
+    plans: Sequence[MetricPlan], scores: Sequence[Score], signatures: Signatures, board: Board, pinned: BoardTask
+) -> list[list[Way]]:
+    """Return for each metric the ways in which stated scores may have come about: by whom they were judged, under which options.
+
+    Options may have been given to `score` alone; the signatures tell them, and which of them the stated scores had, their values.
+
+    Args:
+        plans: The board's metrics, with the options of the run.
+        scores: What is stated.
+        signatures: What the same record or entry says of how it was computed.
+        board: For messages.
+        pinned: Its conventions choose among several judges.
+
+    Raises:
+        UsageError: several judges gave the score, and the board does not say which of them counts.
+    """
+    made = []
+    for plan in plans:
+        signed = [one for one in signatures.values() if one.get("metric") == plan.card.name and one.get("convention") == plan.convention]
+        judge = _judge_of(plan, scores, board, pinned) if plan.card.asks else ""
+        own = [] if plan.card.asks else [Way(plan=plan)]
+        told = [
+            Way(plan=msgspec.structs.replace(plan, options=one["options"]), judge=judge) for one in signed if one.get("judge", "") == judge
+        ]
+        made.append([*own, *(way for way in told if way not in own)] or [Way(plan=plan, judge=judge)])
+    return made
+
+
+def _judge_of(plan: MetricPlan, scores: Sequence[Score], board: Board, pinned: BoardTask) -> str:
+    """Return the judge of a metric's stated scores."""
+    fitting = [score for score in scores if score.metric == plan.card.name and not score.subgroup and not wrong_convention(score, pinned)]
+    judges = sorted({score.convention.get("by", "") for score in fitting})
+    if len(judges) > 1:
+        said = f"{plan.card.name} was judged by {' and by '.join(judges)}, and the board {board.name} does not say which counts"
+        raise UsageError(said, hint=f'conventions = {{ by = "{judges[0]}" }} below its [[tasks]] in {board.path}')
+    return judges[0] if judges else ""
+
+
 def derive(
     samples: Sequence[Sample],
     predictions: Sequence[Prediction],
-    metrics: Sequence[MetricPlan],
+    ways: Sequence[Sequence[Way]],
     sources: Sources,
     *,
+    stated: Sequence[Score] = (),
     draws: int,
     wanted: Mapping[str, int],
 ) -> Derivation:
@@ -116,23 +170,22 @@ def derive(
     Args:
         samples: The evaluated samples; their groups are what is drawn.
         predictions: What was predicted for them.
-        metrics: What is computed.
+        ways: For each metric, in which ways it may have been computed.
         sources: Rows that are there, and what else metrics need.
+        stated: The scores that the right way must give.
         draws: Seed of the weights.
         wanted: `metric/name[condition]` -> how many replicates.
     """
-    measuring = Measuring(
-        {sample.id: sample for sample in samples},
-        predictions,
-        sources.rows,
-        salt=sources.salt,
-        judge=sources.judge,
-        train_references=sources.train_references,
-        reals=sources.reals,
-    )
     names = sorted({sample.group for sample in samples})
-    every = [one for measured in measuring.run(metrics) for one in measured]
-    targets = [target_of(one, one.answered, np.arange(len(one.samples)), {}, names, draws) for one in every]
+    targets: list[Target] = []
+    not_computed: dict[str, str] = {}
+    options: dict[str, dict[str, Any]] = {}
+    for several in ways:
+        followed = [_followed(way, samples, predictions, sources, names, draws) for way in several]
+        way, found, why = min(followed, key=_against(stated)) if len(followed) > 1 else followed[0]
+        targets += found
+        not_computed |= why
+        options |= {way.plan.card.name: way.plan.options} if way.plan.options else {}
     counts = [max((wanted.get(key, 0) for key in _keys(target, sources.over)), default=0) for target in targets]
     for count in sorted(set(counts) - {0}):
         resample([target for target, most in zip(targets, counts, strict=True) if most == count], names, draws, count)
@@ -144,7 +197,50 @@ def derive(
             if key in wanted:
                 # draws do not depend on how many follow, so the first ones are those of a shorter list
                 made[key] = Derived(score=score, replicates=target.replicates(score.name)[: wanted[key]].astype("<f4"))
-    return Derivation(found=made, not_computed=measuring.not_computed)
+    return Derivation(found=made, not_computed=not_computed, options=options)
+
+
+Followed = tuple[Way, list[Target], dict[str, str]]
+"""A way, what came of it, and why nothing did."""
+
+
+def _followed(
+    way: Way, samples: Sequence[Sample], predictions: Sequence[Prediction], sources: Sources, names: Sequence[str], draws: int
+) -> Followed:
+    measuring = Measuring(
+        {sample.id: sample for sample in samples},
+        predictions,
+        sources.rows,
+        salt=sources.salt,
+        judge=way.judge,
+        train_references=sources.train_references,
+        reals=sources.reals,
+    )
+    every = [one for measured in measuring.run([way.plan]) for one in measured]
+    return way, [target_of(one, one.answered, np.arange(len(one.samples)), {}, names, draws) for one in every], measuring.not_computed
+
+
+def _against(stated: Sequence[Score]) -> Callable[[Followed], tuple[int, int]]:
+    """Return what orders ways: those that contradict fewest of the stated scores first, then those that give most of them."""
+    known = {one.identity: one.value for one in stated}
+
+    def contradicted(followed: Followed) -> tuple[int, int]:
+        agree = [
+            same_value(known[score.identity], score.value)
+            for target in followed[1]
+            for score in target.scores(lambda _: "")
+            if score.identity in known
+        ]
+        return agree.count(False), -agree.count(True)
+
+    return contradicted
+
+
+def same_value(one: float | None, other: float | None, tolerance: float = SAME) -> bool:
+    """Say whether two values are one number; two undefined ones are."""
+    if one is None or other is None:
+        return one is other
+    return math.isclose(one, other, rel_tol=tolerance, abs_tol=tolerance)
 
 
 def _keys(target: Target, over: Sequence[str]) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,8 +22,10 @@ from medbench.leaderboard.deriving import (
     derive,
     packed_digest,
     replicates_wanted,
+    same_value,
     seed_of,
     sources_of,
+    ways_of,
 )
 from medbench.leaderboard.entries import Cell, Cost, Entry, Result, Source, cell_key, pack_replicates, sealed
 from medbench.plan import Plan
@@ -32,9 +33,6 @@ from medbench.record import ModelFacts, RunRecord, Score
 from medbench.registry import Registry
 from medbench.runs import RunFolder
 from medbench.types import Prediction, Sample, Struct, Text
-
-SAME = 1e-9
-"""How far a value derived again may lie from the record's: rounding, and nothing else."""
 
 
 class Stated(Struct):
@@ -103,9 +101,11 @@ def _result(
     _require_unchanged(folder, record, samples)
     cells: tuple[Cell, ...] = ()
     not_computed: dict[str, str] = {}
+    options = _metric_options(plan)
     if board.references == "public" or record.data.manifest == pinned.manifest:
         derivation = _derive(folder, record, plan, board, pinned, registry, samples, predictions)
         cells, not_computed = _cells(record, derivation, pinned, folder), derivation.not_computed
+        options |= derivation.options
     chosen = {cell.score.identity for cell in cells}
     return Result(
         task=record.task,
@@ -124,7 +124,7 @@ def _result(
         n_empty=record.n_empty,
         predictions=packed_digest(predictions),
         scored=record.predictions,
-        options=_metric_options(plan),
+        options=options,
         remarks=record.remarks,
         not_computed={**record.not_computed, **not_computed},
         signatures=record.signatures,
@@ -156,9 +156,15 @@ def _derive(
     """Return the board's scores as they follow from the run's own rows."""
     metrics = board_metrics(board, pinned, plan.task, _metric_options(plan), registry)
     salt = digest(record.data.manifest, record.predictions)
-    sources = sources_of(plan, samples, folder.rows, salt, record.signatures)
-    wanted = replicates_wanted(board, record.task)
-    return derive(samples, folder.with_pictures(predictions), metrics, sources, draws=seed_of(record.data.manifest), wanted=wanted)
+    return derive(
+        samples,
+        folder.with_pictures(predictions),
+        ways_of(metrics, record.scores, record.signatures, board, pinned),
+        sources_of(plan, samples, folder.rows, salt),
+        stated=record.scores,
+        draws=seed_of(record.data.manifest),
+        wanted=replicates_wanted(board, record.task),
+    )
 
 
 def _metric_options(plan: Plan) -> dict[str, dict[str, Any]]:
@@ -184,13 +190,6 @@ def _cells(record: RunRecord, derivation: Derivation, pinned: BoardTask, folder:
 
 def _recorded(record: RunRecord, key: str, derived: Score) -> Score | None:
     return next((s for s in record.scores if not s.subgroup and cell_key(s) == key and s.convention == derived.convention), None)
-
-
-def same_value(one: float | None, other: float | None, tolerance: float = SAME) -> bool:
-    """Say whether two values are one number; two undefined ones are."""
-    if one is None or other is None:
-        return one is other
-    return math.isclose(one, other, rel_tol=tolerance, abs_tol=tolerance)
 
 
 def _cost(record: RunRecord, stated: Stated, predictions: Sequence[Prediction]) -> Cost:

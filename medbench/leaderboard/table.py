@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from medbench.permissions import in_words
 from medbench.record import RunRecord, Score
 from medbench.report.cells import coverage_cell, interval, number, value_cell
 from medbench.tasks import Published, Task
@@ -165,8 +166,7 @@ def _marks(record: RunRecord, varied: Sequence[str]) -> Iterable[str]:
             yield f"{name}={shown if len(shown) <= MARK_WIDTH else shown[: MARK_WIDTH - 1] + '…'}"
     if record.n_failed:
         yield f"{record.n_failed:,} failed"
-    if "permission_to_send" in record.overrides:
-        yield "data-use override"
+    yield from in_words(record.overrides)
 
 
 def _order(score: Score | None, system: str) -> tuple[bool, float, str]:

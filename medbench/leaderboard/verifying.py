@@ -18,7 +18,7 @@ from medbench.identity import digest, safe_name
 from medbench.index import Indexed, digests_of, read_index
 from medbench.joining import join
 from medbench.leaderboard.board import Board, BoardTask
-from medbench.leaderboard.deriving import Derived, board_metrics, derive, packed_digest, replicates_wanted, seed_of, sources_of
+from medbench.leaderboard.deriving import Derived, board_metrics, derive, packed_digest, replicates_wanted, seed_of, sources_of, ways_of
 from medbench.leaderboard.entries import Cell, Entry, Result, cell_key
 from medbench.options import RunOptions
 from medbench.plan import Plan, resolve
@@ -186,6 +186,7 @@ def _derived(
     known = {sample.id for sample in material.samples}
     predictions = [one for one in material.predictions if one.sample in known]
     salt, wanted = digest(result.data.manifest, result.scored), replicates_wanted(board, result.task)
+    stated = [cell.score for cell in result.cells]
     found: dict[str, Derived] = {}
     why: dict[str, str] = {}
     with tempfile.TemporaryDirectory() as fresh:
@@ -193,8 +194,15 @@ def _derived(
             plans = [plan for plan in metrics if plan.card.name in chosen]
             if not plans or place is None:
                 continue
-            sources = sources_of(material.plan, material.samples, place, salt, result.signatures)
-            made = derive(material.samples, predictions, plans, sources, draws=seed_of(material.manifest), wanted=wanted)
+            made = derive(
+                material.samples,
+                predictions,
+                ways_of(plans, stated, result.signatures, board, pinned),
+                sources_of(material.plan, material.samples, place, salt),
+                stated=stated,
+                draws=seed_of(material.manifest),
+                wanted=wanted,
+            )
             found |= made.found
             why |= made.not_computed
     return found, {key for key in found if key.partition("/")[0] in asking}, why

@@ -64,11 +64,16 @@ class Kept:
                 continue  # told by their signatures, since several judges may have been asked
             if plan is None and metric in known:
                 named = dict(part.split("=", 1) for part in convention.split()) if convention else {}
-                plan = MetricPlan(card=registry.get(MetricCard, metric), convention=named)
+                plan = MetricPlan(card=registry.get(MetricCard, metric), convention=named, options=self._options(metric, named))
             if plan is not None:
                 yield plan
             else:
                 self.not_measured[metric] = "its plugin is not installed"
+
+    def _options(self, metric: str, convention: Mapping[str, str]) -> dict[str, Any]:
+        """Return the options that a metric was given when it was scored, by its signature."""
+        signed = [one for one in self.record.signatures.values() if one.get("metric") == metric and one.get("convention") == convention]
+        return dict(signed[0]["options"]) if signed else {}
 
     def _asking(self, registry: Registry) -> Iterator[tuple[str, MetricPlan]]:
         """Yield the judge and the metric of every signature of one that asked a second model."""

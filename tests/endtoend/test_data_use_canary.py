@@ -133,7 +133,7 @@ def test_the_canary_is_found_nowhere_it_may_not_be(data, place, tmp_path, capfd,
         (["report", str(folder), "--out", "report.html"], 0),
         (["report", str(folder)], 0),
         (["leaderboard", "show", "iuxray-mrg"], 0),
-        (["leaderboard", "add", str(folder), "--board", "canary"], None),
+        (["leaderboard", "add", str(folder), "--board", "canary"], 0),
         (["leaderboard", "build"], 0),
         (["leaderboard", "build", "--site", "site"], 0),
         (["agree", str(folder), "--ratings", "r.csv", "--out", "agreed"], 0),
@@ -200,4 +200,5 @@ def test_a_permission_stands_on_record_with_reason_machine_and_day(data, place, 
     (stated,) = json.loads(first[first.index("{") : first.rindex("}") + 1])["overrides"]["permission_to_send"]
     assert (stated["reason"], stated["to"]) == ("DUA 7", [f"127.0.0.1:{endpoint.port}"])
     assert re.fullmatch(r"\d{4}-\d\d-\d\d", stated["date"])
-    assert "data-use override" in ran(capfd, "leaderboard", "show", "iuxray-mrg")
+    row = " ".join(ran(capfd, "leaderboard", "show", "iuxray-mrg", "--markdown").split())
+    assert f"permission to send to {stated['to'][0]}: DUA 7 (stated {stated['date']})" in row

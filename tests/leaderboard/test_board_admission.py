@@ -134,7 +134,9 @@ def test_what_a_model_was_trained_on_is_held_against_the_data(place, board):
 
 
 def test_a_stated_permission_is_marked(entry):
-    assert "data-use override" in marks(_result(entry, overrides={"permission_to_send": "ours"}))
+    stated = {"reason": "DUA 7", "to": ["api.x.org"], "date": "2026-01-31"}
+    found = marks(_result(entry, overrides={"permission_to_send": [stated]}))
+    assert "permission to send to api.x.org: DUA 7 (stated 2026-01-31)" in found
 
 
 @pytest.mark.parametrize(

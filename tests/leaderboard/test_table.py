@@ -21,6 +21,8 @@ TASK = Task(
     published=(Published(system="Other", metric="accuracy", value=0.9, source="a paper"),),
 )
 
+STATED = {"reason": "DUA 7", "to": ["api.x.org"], "date": "2026-01-31"}
+
 
 def _score(name: str, value: float | None, **given) -> Score:
     return Score(**{"metric": "m", "name": name, "value": value, "low": 0.1, "high": 0.9, "n": 10, "convention": {"vqa": "x@1"}, **given})
@@ -71,7 +73,7 @@ def test_other_tasks_are_left_out_and_of_one_model_the_last_run_counts():
         ({"data": {"limit": 5}}, "only 5 samples"),
         ({"facts": {"untrained": True}}, "untrained"),
         ({"n_failed": 2}, "2 failed"),
-        ({"overrides": {"permission_to_send": "mine"}}, "data-use override"),
+        ({"overrides": {"permission_to_send": [STATED]}}, "permission to send to api.x.org: DUA 7 (stated 2026-01-31)"),
     ],
 )
 def test_what_a_reader_must_know_is_marked(given, mark):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from itertools import islice
 from pathlib import Path
 from typing import Any, Self
@@ -12,6 +13,7 @@ from medbench.builtin.executors.child import Child
 from medbench.builtin.executors.local import LocalExecutor, build
 from medbench.cards import ModelCard
 from medbench.identity import digest_of
+from medbench.interfaces import Executor
 from medbench.types import Answer, Asked, Loaded
 
 
@@ -51,6 +53,10 @@ class KeepingExecutor(LocalExecutor):
         except BaseException:
             self.free()  # what broke, or was broken off, is not to be trusted with the next run
             raise
+
+    def holding(self) -> AbstractContextManager[Executor]:
+        """Return this executor: it keeps models loaded as it is, and whoever made it frees them."""
+        return nullcontext(self)
 
     def free(self) -> None:
         """Let go of the model that is loaded."""

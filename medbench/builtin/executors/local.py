@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from medbench.builtin.executors.asking import Conversation
 from medbench.builtin.executors.child import Child
 from medbench.cards import ModelCard
 from medbench.errors import MedbenchError, PluginError
-from medbench.interfaces import Example
+from medbench.interfaces import Example, Executor
 from medbench.registry import load
 from medbench.types import Answer, Asked, Loaded
 
@@ -44,6 +45,12 @@ class LocalExecutor:
         model = self._build(card, options)
         facts: Mapping[str, Any] = model.fit(examples, validation, out, seed, None) or {}
         return facts
+
+    def holding(self) -> AbstractContextManager[Executor]:
+        """Return an executor that keeps the last model loaded, for whoever asks in several rounds; not the object given here."""
+        from medbench.builtin.executors.keeping import KeepingExecutor  # noqa: PLC0415 - it builds on this class
+
+        return KeepingExecutor()
 
     def _build(self, card: ModelCard, options: Mapping[str, Any]) -> Any:
         return self._model if self._model is not None else build(card, options)

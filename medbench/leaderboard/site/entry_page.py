@@ -13,6 +13,7 @@ from medbench.leaderboard.entries import Cost, Entry, Result
 from medbench.leaderboard.site.citing import bibtex
 from medbench.leaderboard.verifying import Checked, Verification
 from medbench.leaderboard.views import rank_text
+from medbench.permissions import in_words
 from medbench.record import Contrast, Score
 from medbench.report.cells import conventions, coverage_cell, interval, number, value_cell
 from medbench.types import as_text
@@ -151,7 +152,7 @@ def _facts(result: Result) -> Iterator[tuple[str, str]]:
         "seed": str(result.seed),
         "cost": _cost(result.cost),
         "hardware": result.hardware,
-        "data-use override": str(result.overrides.get("permission_to_send", "")),
+        "data-use override": "; ".join(in_words(result.overrides)),
         "versions": ", ".join(f"{name} {version}" for name, version in sorted(result.versions.items())),
     }
     yield from ((name, text) for name, text in facts.items() if text)

@@ -103,12 +103,12 @@ class BioVilEncoder:
             try:
                 asked.append((number, self.arranged(request.images)[0]))
             except InputError as error:
-                yield number, Failed(kind="input", error=error.message)
+                yield number, Failed(kind="input", error=str(error))
         decoded = decode_ahead((image for _, image in asked), workers, mode=self.mode, prepare=self._placed)
         waiting: list[tuple[int, Any]] = []
         for (number, _), made in zip(asked, decoded, strict=True):
             if isinstance(made, InputError):
-                yield number, Failed(kind="input", error=made.message)
+                yield number, Failed(kind="input", error=str(made))
                 continue
             waiting.append((number, made))
             if len(waiting) == batch_size:

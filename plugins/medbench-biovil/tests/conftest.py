@@ -32,7 +32,7 @@ TEXT = {
     "intermediate_size": 64,
     "max_position_embeddings": 40,
 }
-WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "no", "pleural", "effusion", "##s", "pneumonia", "findings", "consistent", "with", "."]
+WORDS = "[PAD] [UNK] [CLS] [SEP] [MASK] no pleural effusion ##s pneumonia findings consistent with ."
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +43,7 @@ def _apart(monkeypatch, tmp_path):
 
 @pytest.fixture(scope="session")
 def films(tmp_path_factory):
-    """Return three indexed pictures of different sizes, and a prior one."""
+    """Return three indexed pictures of different sizes, and a prior one, as a tuple."""
     folder = tmp_path_factory.mktemp("films")
     rng = np.random.default_rng(0)
     made = []
@@ -52,7 +52,7 @@ def films(tmp_path_factory):
         Pil.fromarray(rng.integers(20, 230, (height, width), dtype=np.uint8)).save(path)
         role = "prior" if number == 3 else "image"
         made.append(Image(path=str(path), role=role, digest=hashlib.sha256(path.read_bytes()).hexdigest()[:32]))
-    return made
+    return tuple(made)
 
 
 @pytest.fixture
@@ -76,5 +76,5 @@ def published(tmp_path_factory):
     save_file({**text.state_dict(), **head}, folder / "model.safetensors")
     config = {**TEXT, "model_type": "cxr-bert", "projection_size": sizes.joint, "auto_map": {"AutoModel": "modeling_cxrbert.CXRBertModel"}}
     (folder / "config.json").write_text(json.dumps(config))
-    (folder / "vocab.txt").write_text("\n".join(WORDS) + "\n")
+    (folder / "vocab.txt").write_text(WORDS.replace(" ", "\n") + "\n")
     return folder

@@ -28,7 +28,7 @@ def test_pixels_are_those_of_the_published_transforms(size):
         wanted = (512, int(512 * long / short)) if width <= height else (int(512 * long / short), 512)
         stretched = stretched.resize(wanted, Pil.Resampling.BILINEAR)
     width, height = stretched.size
-    top, left = int(round((height - 448) / 2.0)), int(round((width - 448) / 2.0))
+    top, left = round((height - 448) / 2.0), round((width - 448) / 2.0)
     wanted = np.asarray(stretched, dtype=np.float32)[top : top + 448, left : left + 448] / 255
     made = seen(picture, PUBLISHED)
     assert made.shape == (1, 448, 448)

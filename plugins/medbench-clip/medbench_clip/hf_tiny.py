@@ -39,7 +39,7 @@ def _clip(folder: Path) -> None:
 def _siglip(folder: Path) -> None:
     specials = Specials(tokens=("<pad>", "</s>", "<unk>"), pad="<pad>", eos="</s>", unk="<unk>")
     tokenizer = byte_level(specials)
-    tokenizer.model_max_length = LENGTH
+    tokenizer.model_max_length, tokenizer.padding_side = LENGTH, "right"
     text = {**TOWER, "vocab_size": len(tokenizer), "max_position_embeddings": LENGTH, "projection_size": TOWER["hidden_size"]}
     model = SiglipModel(SiglipConfig(text_config=text, vision_config=VISION))
     torch.nn.init.constant_(model.logit_scale, 4.7)

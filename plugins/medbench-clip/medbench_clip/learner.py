@@ -111,7 +111,7 @@ class Learner:
             try:
                 made = pixels_of(decode(image), self.sizes.side)
             except InputError as error:
-                raise UsageError(f"a training picture cannot be used: {error.message}", hint="leave its sample out of the data") from error
+                raise UsageError(f"a training picture cannot be used: {error}", hint="leave its sample out of the data") from error
             if made.numel() <= self._room:
                 self._room -= made.numel()
                 self._kept[key] = made

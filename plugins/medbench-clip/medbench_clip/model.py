@@ -127,5 +127,5 @@ class ClipRoco:
             encoder = read_encoder(folder / "base" if (folder / "base").is_dir() else folder, placement)
         else:
             encoder = untrained(self.sizes(), placement)
-        stated = loading.facts(encoder.network, placement, weights=folder, logit_scale=float(encoder.network.scale))
+        stated = loading.facts(encoder.network, placement, weights=folder, logit_scale=float(encoder.network.scale.detach()))
         return encoder, stated

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -189,6 +189,20 @@ class CheXprompt:
     def flags(self, rows: Sequence[Counted]) -> dict[str, tally.Array]:
         """Return `unscored`: reports of which the judge gave no counts."""
         return {"unscored": tally.unscored([row.status for row in rows])}
+
+    def lacking(self, rows: Sequence[Counted]) -> dict[str, tally.Array]:
+        """Return the reports that controls were tried on, and of which the judge said too little to tell."""
+        totals = self.per_sample(rows)["weighted"]
+
+        def left(purpose: str, is_open: Callable[[Counted, float], bool]) -> tally.Array:
+            pairs = zip(rows, totals.tolist(), strict=True)
+            return np.array([tally.tried(row.calls, purpose) and is_open(row, total) for row, total in pairs], dtype=bool)
+
+        return {
+            "shuffled": left("shuffled", lambda row, _: row.shuffled is None),
+            "canary": left("canary", lambda row, total: row.canary is None or np.isnan(total)),
+            "repeat-agreement": left("again", lambda row, total: np.isnan(total) or tally.agreeing(total, row.again) is None),
+        }
 
     def signature(self) -> dict[str, Any]:
         """Return what the number rests on: version and hash of the words, weight, temperature, controls."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -92,6 +92,15 @@ class RatedScores:
         """Return `unscored`: rows of which the judge gave no grade."""
         return {"unscored": tally.unscored([row.status for row in rows])}
 
+    def lacking(self, rows: Sequence[Rated]) -> dict[str, tally.Array]:
+        """Return the rows that controls were tried on, and of which the judge said too little to tell."""
+        made = {"shuffled": _left(rows, "shuffled", lambda row: row.shuffled is None)}
+        made["canary"] = _left(rows, "canary", lambda row: row.canary is None or row.grade is None)
+        made["repeat-agreement"] = _left(rows, "again", lambda row: tally.agreeing(row.grade, row.again) is None)
+        if self._weighted:
+            made["expected"] = np.array([row.expected is None for row in rows], dtype=bool)
+        return made
+
     def scale(self) -> tuple[float, ...]:
         """Return the grades, lowest first: what `agree` holds against human ratings."""
         return self.rubric.grades
@@ -133,6 +142,10 @@ def answer_of(pair: Pair) -> str:
     value = pair.value
     assert isinstance(value, Text), "a judge's cards take text alone"
     return value.text
+
+
+def _left(rows: Sequence[Rated], purpose: str, is_open: Callable[[Rated], bool]) -> tally.Array:
+    return np.array([tally.tried(row.calls, purpose) and is_open(row) for row in rows], dtype=bool)
 
 
 def _fell(row: Rated, best: float) -> float | None:

@@ -67,6 +67,11 @@ def unscored(statuses: Sequence[str]) -> Array:
     return np.array([status not in SCORED for status in statuses], dtype=bool)
 
 
+def tried(calls: Iterable[Any], purpose: str) -> bool:
+    """Say whether a sample was put to the judge for a purpose (`rate`, `shuffled`, `canary`, `again`)."""
+    return any(call.purpose.partition(" ")[0] == purpose for call in calls)
+
+
 def agreeing(first: float | None, later: Sequence[float | None]) -> float | None:
     """Return the share of repeated calls that gave the first verdict again; None where there is nothing to compare."""
     known = [value for value in later if value is not None]

@@ -36,11 +36,20 @@ class VqaJudge(Rating):
         return {"overall": overall, **{name: value for name, value in made.items() if not name.startswith("level-")}}
 
     def _more(self, rows: Sequence[Rated], values: tally.Array, weights: Any) -> tally.Reduced:
+        return {name: tally.mean(np.where(mask, values, np.nan), weights) for name, mask in self._parts(rows).items()}
+
+    def lacking(self, rows: Sequence[Rated]) -> dict[str, tally.Array]:
+        """Return the rows of each part that have no verdict, and what `Rating` gives."""
+        open_ = tally.unscored([row.status for row in rows])
+        return {**super().lacking(rows), **{name: mask & open_ for name, mask in self._parts(rows).items()}}
+
+    def _parts(self, rows: Sequence[Rated]) -> dict[str, tally.Array]:
+        """Return the parts of the samples that have a score of their own, as masks."""
         closed = np.array([bool(row.closed) for row in rows], dtype=bool)
         parts = {"closed": closed, "open": ~closed}
         for name in sorted({one for row in rows for one in row.types}):
             parts[f"type:{name}"] = np.array([name in row.types for row in rows], dtype=bool)
-        return {name: tally.mean(np.where(mask, values, np.nan), weights) for name, mask in parts.items()}
+        return parts
 
     def per_sample(self, rows: Sequence[Rated]) -> dict[str, tally.Array]:
         """Return 1 or 0 for each row, NaN where the judge gave none."""

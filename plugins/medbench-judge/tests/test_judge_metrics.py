@@ -415,3 +415,33 @@ def test_rows_come_back_from_disk_as_they_were():
     rows = measured(Likert(controls=3), PAIRS, Judge())
     assert msgspec.json.decode(msgspec.json.encode(rows), type=list[Likert.Row]) == rows
     assert all(isinstance(call, Call) for row in rows for call in row.calls)
+
+
+class TestLacking:
+    """What a score is about and the judge left without a value: of its own part alone."""
+
+    @staticmethod
+    def silent_about(*numbers, purpose="rate"):
+        def answer(request):
+            number = int(re.search(r"Question (\d+)|mass (\d+)", request.prompt)[0].split()[1])
+            silent = number in numbers and (purpose == "again") == bool(request.repeat)
+            return Text(text="no score") if silent else obedient(request)
+
+        return answer
+
+    def test_of_closed_and_open_questions_each_their_own(self):
+        metric = VqaJudge()
+        rows = measured(metric, PAIRS, Judge(self.silent_about(1, 3, 8)))
+        lacking = {name: np.flatnonzero(mask).tolist() for name, mask in metric.lacking(rows).items()}
+        assert (lacking["closed"], lacking["open"]) == ([1, 3], [8])
+        assert (lacking["type:SIZE"], lacking["type:POS"]) == ([8], [1, 3])
+        assert "overall" not in lacking
+
+    @pytest.mark.parametrize("made", [Likert, CheXprompt])
+    def test_a_control_lacks_only_what_it_was_tried_on(self, made):
+        metric = made(again=12)
+        rows = measured(metric, PAIRS[:3], Judge(self.silent_about(2, purpose="again")))
+        lacking = {name: mask.tolist() for name, mask in metric.lacking(rows).items()}
+        assert lacking["repeat-agreement"] == [False, False, True]
+        assert lacking["shuffled"] == lacking["canary"] == [False] * 3
+        assert metric.flags(rows)["unscored"].tolist() == [False] * 3

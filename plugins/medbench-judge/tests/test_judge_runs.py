@@ -13,15 +13,21 @@ from pathlib import Path
 
 import medbench_judge
 import medbench_openai
+import msgspec
 import pytest
 from PIL import Image
 
 from medbench import api
+from medbench.builtin.executors.child import Child
 from medbench.cli.main import run_app
 from medbench.errors import MedbenchError, PlanError
+from medbench.events import Progress
+from medbench.hookspecs import hookimpl
 from medbench.registry import load_registry
 from medbench.runs import find_run
+from medbench.testing import plugin as fakes
 from medbench.testing.endpoint import Endpoint
+from medbench.types import Text
 
 REPLIES = f"{Path(__file__).with_name('judging.py')}:judge"
 N = 24
@@ -151,30 +157,32 @@ def test_the_exit_code_says_that_there_is_no_score(tmp_path, capsys):
 
 
 def test_a_killed_run_pays_no_answer_twice(tmp_path):
-    folder = write(tmp_path / "data", n=200)
-    with Endpoint(REPLIES, latency_s=0.03) as endpoint:
+    total, flying = 2_000, 16
+    folder = write(tmp_path / "data", n=total)
+    with Endpoint('{"why": "compared", "level": 1}') as endpoint:
         command = [sys.executable, "-m", "medbench", "score", "--task", "custom-vqa", "--data", str(folder), "--quiet"]
         command += ["--predictions", str(folder / "predictions.csv"), "--param", "reader.file=data.csv", "--metric", "vqa-judge"]
         command += ["--judge", "openai:tiny", "--runs-dir", str(tmp_path / "runs")]
-        for option in (f"base_url={endpoint.url}", "local=true", "concurrency=8"):
+        for option in (f"base_url={endpoint.url}", "local=true", f"concurrency={flying}"):
             command += ["--judge-option", option]
         env = {name: value for name, value in os.environ.items() if name != "MEDBENCH_PLUGINS"}
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=env)
-        while endpoint.counts().get("answered", 0) < 60 and process.poll() is None:
+        while endpoint.counts().get("answered", 0) < total // 2 and process.poll() is None:
             time.sleep(0.02)
         process.send_signal(signal.SIGKILL)
         process.wait()
-        time.sleep(0.3)
+        while endpoint.counts().get("in_flight", 0):
+            time.sleep(0.02)
         before = endpoint.counts()
         kept = sum(path.read_bytes().count(b"\n") for path in (tmp_path / "runs" / "outputs").glob("*/*.jsonl"))
-        assert 60 <= before["answered"] < 200
-        assert kept >= before["answered"] - 8
+        assert total // 2 <= before["answered"] < total
+        assert kept >= before["answered"] - flying
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=env, timeout=100)
         after = endpoint.counts()
-    assert after["answered"] - before["answered"] == 200 - kept
-    assert after["repeated"] <= 8
+    assert after["answered"] - before["answered"] == total - kept
+    assert after["repeated"] <= flying
     record = find_run("custom-vqa/predictions", tmp_path / "runs").read_record()
-    assert values(record)["parsed"] == 200
+    assert values(record)["parsed"] == total
 
 
 def test_two_judges_stand_side_by_side(score, tmp_path):
@@ -269,6 +277,76 @@ def test_a_budget_stops_before_the_call_that_would_exceed_it_and_keeps_the_rest(
     assert record.costs["judge"].usd > 0
 
 
+def test_a_judge_in_a_process_of_its_own_is_loaded_once_and_tells_how_far_it_is(tmp_path, monkeypatch):
+    begun, told = [], []
+    start = Child._start
+    monkeypatch.setattr(Child, "_start", lambda child: begun.append(child) or start(child))
+    folder = write(tmp_path / "data", n=3)
+    record = api.score(
+        task="custom-vqa",
+        data=str(folder),
+        predictions=folder / "predictions.csv",
+        params={"reader.file": "data.csv"},
+        metrics=("vqa-judge",),
+        judge="fake-faulty",
+        runs_dir=str(tmp_path / "runs"),
+        registry=load_registry(medbench_judge, fakes),
+        on_event=told.append,
+    )
+    assert values(record)["unparsable"] == 3
+    assert len(begun) == 1
+    assert begun[0]._process is None
+    seen = [event for event in told if isinstance(event, Progress)]
+    assert [event.stage for event in seen].count("load judge") == 2
+    judged = [(event.done, event.total) for event in seen if event.stage == "judge"]
+    assert judged == [(0, 3), (1, 3), (2, 3), (3, 3), (3, 6), (4, 6), (5, 6), (6, 6)]
+
+
+def test_a_model_that_is_an_object_is_not_its_own_judge(tmp_path, registry):
+    class Model:
+        def generate(self, requests):
+            assert not any("You decide whether" in request.prompt for request in requests)
+            return [Text(text="mass 1") for _ in requests]
+
+    folder = write(tmp_path / "data", n=4)
+    with Endpoint(REPLIES) as endpoint:
+        record = api.run(
+            "custom-vqa",
+            Model(),
+            data=str(folder),
+            params={"reader.file": "data.csv"},
+            metrics=("vqa-judge",),
+            judge="openai:tiny",
+            judge_options={"base_url": endpoint.url, "local": "true"},
+            runs_dir=str(tmp_path / "runs"),
+            registry=registry,
+        )
+        assert endpoint.counts()["calls"] == 4
+    assert values(record)["overall"] == 0.25
+
+
+def test_what_is_open_is_counted_where_it_belongs(score, tmp_path):
+    folder = write(tmp_path / "data")
+    lines = (folder / "data.csv").read_text().splitlines()
+    kinds = ["answer_type", *("CLOSED" if at % 2 else "OPEN" for at in range(N))]
+    (folder / "data.csv").write_text("\n".join(f"{line},{kind}" for line, kind in zip(lines, kinds, strict=True)) + "\n")
+    with Endpoint(REPLIES, script=[{"do": "filter", "matches": f"What is {at}?"} for at in (3, 4, 5)]) as endpoint:
+        record = score(endpoint, folder)
+    found = {one.name: (one.n, one.n_unscored) for one in record.scores if not one.subgroup}
+    assert (found["overall"], found["closed"], found["open"]) == ((21, 3), (10, 2), (11, 1))
+
+
+class InThisProcess:
+    """The models of medbench-llava, without the process of their own that other tests are about."""
+
+    def __init__(self, cards):
+        self.cards = [msgspec.structs.replace(card, name=f"{card.name}-here", isolated=False) for card in cards]
+
+    @hookimpl
+    def medbench_cards(self):
+        return self.cards
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_a_local_model_is_a_judge_like_any_other(tmp_path):
@@ -283,10 +361,10 @@ def test_a_local_model_is_a_judge_like_any_other(tmp_path):
         params={"reader.file": "data.csv"},
         metrics=("rubric",),
         metric_options={"file": str(path), "weighted": "true", "samples": "2"},
-        judge="hf-vlm",
+        judge="hf-vlm-here",
         judge_options={"preset": "tiny"},
         runs_dir=str(tmp_path / "runs"),
-        registry=load_registry(medbench_judge, llava),
+        registry=load_registry(medbench_judge, InThisProcess(llava.medbench_cards())),
     )
     told = values(record, "rubric")
     assert told["failed"] == 0

@@ -44,12 +44,11 @@ class MaeEncoder:
 
     mode = "RGB"
 
-    def __init__(self, vit: Any, readout: Readout, pixels: Pixels, about: About, placement: Placement, *, trained: bool = True) -> None:
+    def __init__(self, vit: Any, readout: Readout, pixels: Pixels, about: About, placement: Placement) -> None:
         self.vit, self.readout = vit.eval(), readout.to(placement.device, placement.dtype).eval()
         self.pixels, self.about = pixels, about
         self._placement = placement
-        self._trained = trained
-        self._head = readout.head.weight.detach().to("cpu", torch.float64), readout.head.bias.detach().to("cpu", torch.float64)
+        self._head = None if readout.head is None else tuple(part.detach().to("cpu", torch.float64) for part in readout.head.parameters())
 
     def arranged(self, images: Sequence[Image]) -> tuple[Image, ...]:
         """Return all images of a request: their vectors are averaged."""
@@ -76,11 +75,10 @@ class MaeEncoder:
             vector: As `encode_images` gives it.
             labels: What is asked for; empty: all that the head gives.
         """
-        weight, bias = self._head
-        if not self._trained:
-            labels, (weight, bias) = tuple(labels), _rows_of_chance(labels, weight.shape[1])
-        values = torch.sigmoid(weight @ torch.from_numpy(vector.array().copy()).double() + bias).tolist()
-        given = dict(zip(self.about.labels if self._trained else labels, values, strict=True))
+        features = torch.from_numpy(vector.array().copy()).double()
+        weight, bias = self._head or _rows_of_chance(labels, len(features))
+        values = torch.sigmoid(weight @ features + bias).tolist()
+        given = dict(zip(self.about.labels if self._head else labels, values, strict=True))
         known = tuple(label for label in labels or given if label in given)
         return Probabilities(labels=known, values=tuple(given[label] for label in known))
 

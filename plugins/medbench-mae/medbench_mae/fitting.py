@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from medbench_torch.devices import Placement, place
-from medbench_torch.fit import Schedule, Settings, Stage, Trains, plainly
+from medbench_torch.fit import Schedule, Settings, Stage, Trains, draw_losses, plainly
 from medbench_torch.fit import fit as run_stages
 from medbench_torch.images import Pixels, pil_processor
 from medbench_torch.loading import load_model
@@ -34,6 +34,12 @@ BASE = "facebook/vit-mae-base"
 LANGUAGE_MODEL = "meta-llama/Llama-2-7b-hf"
 BOTH = "--task mimic-cls14 --task mimic-mrg"
 
+TITLES = {
+    RECONSTRUCT: "Masked reconstruction: mean squared error",
+    ALIGN: "Alignment of pictures and reports",
+    LABEL: "Labels: binary cross-entropy",
+}
+
 Material = Mapping[str, list[Example]]
 """Stage -> what it is shown."""
 
@@ -52,11 +58,10 @@ def fit(
         events: Called with what happens.
 
     Raises:
-        UsageError: an option contradicts another.
+        UsageError: a stage is named that the model does not have.
         DataError: a stage has nothing to learn from.
         WeightsError: what it begins from is not there, or not whole.
     """
-    model.recipe.check()
     stages = model.recipe.chosen_stages(model.STAGES)
     train, held = material(examples, model.recipe.same), material(validation, model.recipe.same)
     _require(train, stages)
@@ -66,6 +71,7 @@ def fit(
         parts = [{stage: kept[stage] for stage in stages} for kept in (train, held)]
         facts = run_stages(learner, stages_of(model), *parts, out, seed, plainly(events), settings=_settings(model))
     shutil.rmtree(beside, ignore_errors=True)
+    draw_losses(out, TITLES)
     return {**facts, "n": {stage: len(parts[0][stage]) for stage in stages}, "option": "weights"}
 
 

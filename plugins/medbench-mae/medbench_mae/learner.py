@@ -134,10 +134,6 @@ class Learner:
             return
         labels = self._about.labels if stage.name == LABEL else ()
         kept = dict(state) if labels else {name: tensor for name, tensor in state.items() if not name.startswith("readout.head.")}
-        if not labels:
-            # a head of no labels, so that pictures can be embedded
-            width = self.network.readout.head.in_features
-            kept |= {"readout.head.weight": torch.zeros(0, width), "readout.head.bias": torch.zeros(0)}
         write_encoder(folder, self.network.mae, self._pixels.processor, kept, msgspec.structs.replace(self._about, labels=labels, fit=told))
 
     # --- what the stages are shown

@@ -62,12 +62,12 @@ class AttentionPool(nn.Module):
 
 
 class Readout(nn.Module):
-    """From the tokens of pictures to one vector for each request, and from there to the logits of labels."""
+    """From the tokens of pictures to one vector for each request, and from there to the logits of labels, where there are any."""
 
     def __init__(self, width: int, heads: int, n_labels: int) -> None:
         super().__init__()
         self.pool = AttentionPool(width, heads)
-        self.head = nn.Linear(width, n_labels)
+        self.head = nn.Linear(width, n_labels) if n_labels else None
 
     def pooled(self, tokens: torch.Tensor, owner: torch.Tensor, n: int) -> torch.Tensor:
         """Return the mean over each request's pictures of their pooled tokens, (n, width).
@@ -159,6 +159,7 @@ class MaeNetwork(nn.Module):
 
     def label(self, pixels: torch.Tensor, owner: torch.Tensor, n: int) -> torch.Tensor:
         """Return logits (n, labels)."""
+        assert self.readout.head is not None
         made: torch.Tensor = self.readout.head(self._pooled(pixels, owner, n))
         return made.float()
 

@@ -16,18 +16,18 @@ from medbench_mae.encoder import About, MaeEncoder
 from medbench_mae.network import Readout
 
 SIDE = 112
-"""Pixels along a side of the tiny model's pictures: 14 x 14 patches of 8."""
+"""Pixels along a side of the tiny model's pictures: 8 x 8 patches of 14."""
 SIZES: dict[str, Any] = {
     "image_size": SIDE,
-    "patch_size": 8,
-    "hidden_size": 64,
+    "patch_size": 14,
+    "hidden_size": 96,
     "num_hidden_layers": 4,
     "num_attention_heads": 4,
-    "intermediate_size": 128,
-    "decoder_hidden_size": 48,
+    "intermediate_size": 192,
+    "decoder_hidden_size": 64,
     "decoder_num_hidden_layers": 1,
     "decoder_num_attention_heads": 4,
-    "decoder_intermediate_size": 96,
+    "decoder_intermediate_size": 128,
     "layer_norm_eps": 1e-6,
     "norm_pix_loss": True,
 }
@@ -55,7 +55,7 @@ def untrained(kind: str, placement: Placement, aspect: str) -> MaeEncoder:
         torch.manual_seed(0)
         readout = Readout(SIZES["hidden_size"], heads, 0)
     pixels = Pixels(processor_of(SIDE), aspect)
-    return MaeEncoder(vit, readout, pixels, About(kind=kind, heads=heads, aspect=aspect), placement, trained=False)
+    return MaeEncoder(vit, readout, pixels, About(kind=kind, heads=heads, aspect=aspect), placement)
 
 
 def tiny_language_model(folder: Path, texts: Iterable[str], seed: int = 0) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
@@ -12,7 +12,12 @@ from medbench.types import Struct
 
 RECONSTRUCT, ALIGN, LABEL = "reconstruct", "align", "label"
 STAGES = (RECONSTRUCT, ALIGN, LABEL)
-TRAINS = ("head", "pool", "full")
+CHOICES = {
+    "loss": ("margin", "infonce"),
+    "same": ("report", "labels"),
+    "text_pool": ("mean", "attention"),
+    "train": ("head", "pool", "full"),
+}
 
 DEFAULTS: dict[str, dict[str, float]] = {
     RECONSTRUCT: {"epochs": 50.0, "lr": 1.5e-4, "batch": 64, "weight_decay": 0.05},
@@ -22,8 +27,8 @@ DEFAULTS: dict[str, dict[str, float]] = {
 """Our choice: the poster leaves optimiser, batch, steps and rates open. Rate and decay of MAE are those of its paper at batch 256."""
 TINY: dict[str, dict[str, float]] = {
     RECONSTRUCT: {"steps": 300, "lr": 2e-3, "batch": 32, "weight_decay": 0.05},
-    ALIGN: {"steps": 300, "lr": 1e-3, "batch": 32, "weight_decay": 0.05},
-    LABEL: {"steps": 200, "lr": 1e-3, "batch": 32, "weight_decay": 0.05},
+    ALIGN: {"steps": 400, "lr": 2e-3, "batch": 32, "weight_decay": 0.05},
+    LABEL: {"steps": 150, "lr": 1e-3, "batch": 32, "weight_decay": 0.05},
 }
 """Of `preset=tiny`, which sees a few hundred pictures."""
 
@@ -35,18 +40,18 @@ class Recipe(Struct):
     """Some of `STAGES`, joined by commas; empty: all that the model has."""
     mask_ratio: float = 0.75
     """Share of the patches that are hidden from the encoder in `reconstruct`."""
-    loss: Literal["margin", "infonce"] = "margin"
-    margin: float = 1.0
-    """ε of the margin loss: a distance of unit vectors."""
-    same: Literal["report", "labels"] = "report"
+    loss: str = "margin"
+    margin: float = 1.4
+    """ε of the margin loss; unit vectors that have nothing to do with each other are 1.41 apart."""
+    same: str = "report"
     """What y_i = y_j means in `align`: the reports are the same, word for word; or all labels of the two studies are."""
-    text_pool: Literal["mean", "attention"] = "mean"
+    text_pool: str = "mean"
     joint: int = 128
     """Width of the space in which pictures and reports are compared."""
     max_tokens: int = 256
     """Tokens of a report that the language model reads; the rest is cut."""
-    train: str = "full"
-    """What `label` trains: `head`, `pool` (pooling and head), `full` (the encoder too)."""
+    train: str = "pool"
+    """What `label` trains: `head`, `pool` (pooling and head; the encoder stays as the stages before left it), `full` (the encoder too)."""
     reconstruct_epochs: float | None = None
     reconstruct_steps: int | None = None
     reconstruct_lr: float | None = None
@@ -100,6 +105,20 @@ class Recipe(Struct):
         Raises:
             UsageError: naming the option.
         """
+        self._check_lengths()
+        if not 0 < self.mask_ratio < 1:
+            raise UsageError(f"mask_ratio={self.mask_ratio:g}: a share above 0 and below 1", hint="0.75 as published")
+        if not 0 < self.margin <= 2:
+            raise UsageError(f"margin={self.margin:g}: a distance of unit vectors", hint="above 0, at most 2")
+        for name, known in CHOICES.items():
+            if getattr(self, name) not in known:
+                raise UsageError(f"{name}={getattr(self, name)}: not known", hint=f"one of {', '.join(known)}")
+        if min(self.joint, self.max_tokens, self.accumulate) < 1:
+            raise UsageError("joint, max_tokens and accumulate are 1 or more", hint="leave them out for their defaults")
+        if min(self.patience, self.evaluate_every, self.save_every) < 0:
+            raise UsageError("patience, evaluate_every and save_every are 0 or more", hint="leave them out for their defaults")
+
+    def _check_lengths(self) -> None:
         for stage in STAGES:
             for name in ("epochs", "steps", "lr"):
                 value = getattr(self, f"{stage}_{name}")
@@ -107,25 +126,17 @@ class Recipe(Struct):
                     raise UsageError(f"{stage}_{name}={value:g}: must be above 0", hint=f"leave the stage out with stages={LABEL}, say")
             if getattr(self, f"{stage}_epochs") is not None and getattr(self, f"{stage}_steps") is not None:
                 raise UsageError(f"{stage}_epochs and {stage}_steps: one of them says how long", hint="give one")
-        if not 0 < self.mask_ratio < 1:
-            raise UsageError(f"mask_ratio={self.mask_ratio:g}: a share above 0 and below 1", hint="0.75 as published")
-        if not 0 < self.margin <= 2:
-            raise UsageError(f"margin={self.margin:g}: a distance of unit vectors", hint="above 0, at most 2")
-        if self.train not in TRAINS:
-            raise UsageError(f"train={self.train}: not known", hint=f"one of {', '.join(TRAINS)}")
-        if min(self.joint, self.max_tokens, self.accumulate) < 1:
-            raise UsageError("joint, max_tokens and accumulate are 1 or more", hint="leave them out for their defaults")
-        if min(self.patience, self.evaluate_every, self.save_every) < 0:
-            raise UsageError("patience, evaluate_every and save_every are 0 or more", hint="leave them out for their defaults")
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> Recipe:
         """Return the recipe of some options, those that are None left at their default.
 
         Raises:
-            UsageError: a value is of another kind.
+            UsageError: a value is of another kind, or out of its range.
         """
         try:
-            return msgspec.convert({name: value for name, value in given.items() if value is not None}, cls, strict=False)
+            made = msgspec.convert({name: value for name, value in given.items() if value is not None}, cls, strict=False)
         except msgspec.ValidationError as error:
-            raise UsageError(f"fit: {error}") from None
+            raise UsageError(f"an option of the fit is of another kind: {error}", hint="medbench show model mae-llm") from None
+        made.check()
+        return made

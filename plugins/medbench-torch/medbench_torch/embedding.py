@@ -66,7 +66,7 @@ def embed_window(encoder: Encoder, requests: Sequence[Embed], batch_size: int, w
             else:
                 texts.append(number)
         except InputError as error:
-            yield number, Failed(kind="input", error=error.message)
+            yield number, Failed(kind="input", error=str(error))
     texts.sort(key=lambda number: len(requests[number].text))
     for start in range(0, len(texts), batch_size):
         chosen = texts[start : start + batch_size]
@@ -86,7 +86,7 @@ def _of_pictures(
         parts = list(islice(decoded, len(images)))
         fault = next((part for part in parts if isinstance(part, InputError)), None)
         if fault is not None:
-            yield number, Failed(kind="input", error=fault.message)
+            yield number, Failed(kind="input", error=str(fault))
             continue
         waiting.append((number, tuple(parts)))
         if len(waiting) == batch_size:

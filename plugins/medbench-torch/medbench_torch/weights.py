@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,9 @@ class WeightsError(MedbenchError):
     """Weights that cannot be what the model needs: absent, torn, of another shape, in a form that is not read."""
 
 
-def find_weights(weights: str | Path, *, revision: str = "", trust_pickle: bool = False) -> Path:
+def find_weights(
+    weights: str | Path, *, revision: str = "", trust_pickle: bool = False, kept: Sequence[str] = (), left: Sequence[str] = ()
+) -> Path:
     """Return the folder or file of weights; what is no path is a hub id, fetched into the hub's local cache.
 
     A path is never looked for on the hub. Of a hub repository only data is fetched: no code, and no pickles unless trusted.
@@ -35,6 +37,8 @@ def find_weights(weights: str | Path, *, revision: str = "", trust_pickle: bool 
         weights: A folder, a file, or a hub id such as `llava-hf/llava-1.5-7b-hf`.
         revision: Branch, tag or commit of a hub repository.
         trust_pickle: Fetch pickles too.
+        kept: Patterns of the files to fetch of a hub repository, in place of the usual ones.
+        left: Patterns of files not to fetch.
 
     Raises:
         UsageError: `weights` is empty, or a revision is given for a folder.
@@ -50,7 +54,8 @@ def find_weights(weights: str | Path, *, revision: str = "", trust_pickle: bool 
         return path
     if isinstance(weights, Path) or not _may_be_hub_id(name):
         raise WeightsError(f"{path}: no such file or folder", hint="a folder, a file, or a hub id (owner/name)")
-    return _snapshot(name, revision, trust_pickle=trust_pickle)
+    patterns = [*_KEPT, *(f"*{suffix}" for suffix in PICKLES if trust_pickle)]
+    return _snapshot(name, revision, list(kept) or patterns, list(left))
 
 
 def read_tensors(path: Path, *, trust_pickle: bool = False) -> dict[str, torch.Tensor]:
@@ -163,14 +168,13 @@ def _may_be_hub_id(name: str) -> bool:
     return not name.startswith((".", "~", "/")) and bool(owner) and bool(repository) and "/" not in repository and "\\" not in name
 
 
-def _snapshot(name: str, revision: str, *, trust_pickle: bool) -> Path:
+def _snapshot(name: str, revision: str, kept: list[str], left: list[str]) -> Path:
     from huggingface_hub import errors, snapshot_download  # noqa: PLC0415 - a folder needs no hub client
 
     shown = f"{name}@{revision}" if revision else name
-    patterns = [*_KEPT, *(f"*{suffix}" for suffix in PICKLES if trust_pickle)]
     fetch: Callable[..., str] = snapshot_download
     try:
-        return Path(fetch(name, revision=revision or None, allow_patterns=patterns))
+        return Path(fetch(name, revision=revision or None, allow_patterns=kept, ignore_patterns=left or None))
     except errors.GatedRepoError:
         reason, hint = "its makers ask for terms to be accepted", f"accept them on https://huggingface.co/{name}, then: hf auth login"
     except errors.RepositoryNotFoundError:

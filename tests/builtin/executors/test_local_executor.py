@@ -100,3 +100,14 @@ def test_facts_that_are_nearly_plain_are_made_plain(tmp_path):
 def test_facts_that_are_no_data_are_the_plugins_fault():
     with pytest.raises(PluginError, match="facts are not plain data: object"):
         list(LocalExecutor(Stating(thing=object())).map(ECHO, {}, [], 1))
+
+
+def test_what_it_holds_is_loaded_once_and_is_not_the_object_it_was_given():
+    model = FakeModel("here")
+    with LocalExecutor(model).holding() as held:
+        for _ in range(2):
+            assert [message.output.text for message in list(held.map(ECHO, {}, asked(2), 4))[1:]] == ["p0", "p1"]
+        assert held.loads == 1
+        with held.holding() as same:
+            assert same is held
+    assert model.windows == []

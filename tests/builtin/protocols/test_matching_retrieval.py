@@ -11,7 +11,7 @@ from medbench.builtin.protocols.matching import Matching, batches
 from medbench.builtin.protocols.retrieval import Retrieval
 from medbench.errors import DataError
 from medbench.figures import Matrix, Pictures
-from medbench.types import Embed, Failed, Image, Ranking, Sample, Vector
+from medbench.types import Embed, Failed, Image, Ranking, Sample, Text, Vector
 
 N = 10
 
@@ -182,3 +182,16 @@ def test_parameters_that_cannot_be_are_refused(wrong):
 
 def test_a_text_request_is_that_of_the_caption():
     assert Embed(text="caption 0") in list(Matching().requests(SAMPLES[:1], Matching.Params()))
+
+
+def test_examples_are_the_very_requests_with_the_caption_as_a_text():
+    views = Sample(id="3", group="3", split="train", images=(Image(path="c"), Image(path="d")), references=("A film.",))
+    bare = Sample(id="4", group="4", split="train", images=(Image(path="e"),))
+    blank = Sample(id="5", group="5", split="train", images=(Image(path="f"),), references=("  ",))
+    for protocol in (Matching(), Retrieval()):
+        found = list(protocol.examples([views, bare, blank], protocol.Params()))
+        assert found == [(Embed(images=(image,)), Text(text="A film.")) for image in views.images]
+        asked = set(protocol.requests([views], protocol.Params()))
+        assert {request for request, _ in found} <= asked
+        together = protocol.examples([views], protocol.Params(views="together"))
+        assert [request.images for request, _ in together] == [views.images]

@@ -66,3 +66,13 @@ def test_a_model_that_embeds_no_texts_is_told_to_compare_images():
     with pytest.raises(DataError, match="no train report can be retrieved: no clear") as caught:
         reports(Outputs("clear", "edema"), by="text")
     assert "by=image" in caught.value.hint
+
+
+def test_pictures_with_their_reports_are_what_an_encoder_is_fitted_on():
+    made = list(ReportByRetrieval().examples(SAMPLES, ReportByRetrieval.Params()))
+    assert [(request.images[0].path, target.text) for request, target in made] == [
+        ("train0", "clear"),
+        ("train1", "edema"),
+        ("test0", "x"),
+        ("test1", "x"),
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from medbench_torch.fit.curves import draw_losses, losses
 from medbench_torch.fit.journal import Events, plainly, read_events
 from medbench_torch.fit.loop import fit
 from medbench_torch.fit.pictures import Pictures
@@ -9,4 +10,19 @@ from medbench_torch.fit.stage_run import Settings
 from medbench_torch.fit.stages import Schedule, Stage, Trains
 from medbench_torch.fit.trainable import Batch, Trainable, chosen
 
-__all__ = ["Batch", "Events", "Pictures", "Schedule", "Settings", "Stage", "Trainable", "Trains", "chosen", "fit", "plainly", "read_events"]
+__all__ = [
+    "Batch",
+    "Events",
+    "Pictures",
+    "Schedule",
+    "Settings",
+    "Stage",
+    "Trainable",
+    "Trains",
+    "chosen",
+    "draw_losses",
+    "fit",
+    "losses",
+    "plainly",
+    "read_events",
+]

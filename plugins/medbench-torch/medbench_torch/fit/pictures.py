@@ -45,7 +45,7 @@ class Pictures:
             try:
                 made = self._prepare(decode(image))
             except InputError as error:
-                raise UsageError(f"a training picture cannot be used: {error.message}", hint="leave its sample out of the data") from error
+                raise UsageError(f"a training picture cannot be used: {error}", hint="leave its sample out of the data") from error
             size = made.numel() * made.element_size()
             if size <= self._room:
                 self._room -= size
