@@ -7,14 +7,21 @@ from collections.abc import Iterable
 
 
 class MedbenchError(Exception):
-    """A request that cannot be carried out: one line of what is wrong and one of what to do about it."""
+    """A request that cannot be carried out: one line of what is wrong and one of what to do about it.
+
+    Args:
+        message: What is wrong.
+        hint: What would help.
+        quotes: The message quotes what a model or a machine elsewhere said, which may quote the data in turn.
+    """
 
     exit_code = 2
 
-    def __init__(self, message: str, *, hint: str = "") -> None:
+    def __init__(self, message: str, *, hint: str = "", quotes: bool = False) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.quotes = quotes
 
 
 class UsageError(MedbenchError):

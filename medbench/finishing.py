@@ -153,7 +153,8 @@ def _tell(registry: Registry, record: RunRecord, folder: RunFolder, *, permitted
         try:
             implementation.function(**{name: {"record": record, "folder": folder.path}[name] for name in implementation.argnames})
         except Exception as error:  # noqa: BLE001 - a stranger's code: the run is written already
-            yield Note(text=f"plugin {implementation.plugin_name} failed when told of the run: {type(error).__name__}: {error}")
+            said = type(error).__name__ if record.data.access in GUARDED else f"{type(error).__name__}: {error}"
+            yield Note(text=f"plugin {implementation.plugin_name} failed when told of the run: {said}")
 
 
 def _versions(plan: Plan, registry: Registry) -> dict[str, str]:

@@ -58,13 +58,13 @@ class RunFolder:
         try:
             yield
         except Exception as error:
-            ours = isinstance(error, MedbenchError) and not isinstance(error, PluginError)
+            ours = isinstance(error, MedbenchError) and not isinstance(error, PluginError) and not error.quotes
             if ours or access not in GUARDED:
                 raise
             place = self.path / "error.txt"
             write_whole(place, "".join(traceback.format_exception(error)).encode(errors="replace"))
             said = f"the model or a metric failed ({type(error).__name__}): why is in {place}, since it may quote {access} data"
-            if isinstance(error, PluginError):
+            if isinstance(error, MedbenchError):
                 raise PluginError(said, hint=error.hint) from None
             raise RuntimeError(said) from None
 

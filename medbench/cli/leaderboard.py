@@ -33,6 +33,7 @@ for _verb in (boards.add, boards.build, boards.check, boards.verify, boards.pack
 def show(
     task: Annotated[str, typer.Argument(help="Task name; default: every task that has runs.", show_default=False)] = "",
     *,
+    metric: Annotated[list[str] | None, typer.Option("--metric", help="Columns of these metrics instead of the task's own.")] = None,
     runs_dir: arguments.RunsDir = "runs",
     markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown.")] = False,
     json: arguments.Json = False,
@@ -40,7 +41,7 @@ def show(
     """Show one row per run, best first, every value with its interval and coverage."""
     from medbench.leaderboard.table import to_markdown
 
-    boards = _boards(task, Path(runs_dir))
+    boards = _boards(task, Path(runs_dir), arguments.names(metric))
     if json:
         arguments.print_json(boards)
     elif markdown:
@@ -50,7 +51,9 @@ def show(
             _print(board)
 
 
-def _boards(task: str, runs_dir: Path) -> list[Board]:
+def _boards(task: str, runs_dir: Path, metrics: tuple[str, ...] = ()) -> list[Board]:
+    import msgspec
+
     from medbench.errors import DataError
     from medbench.leaderboard.table import build_boards
     from medbench.registry import load_registry
@@ -76,6 +79,8 @@ def _boards(task: str, runs_dir: Path) -> list[Board]:
             found = get_task(name, registry)
         except UsageError:
             found = folders[name].read_plan().task  # a task file of the user's, or of a plugin that is gone
+        if metrics:
+            found = msgspec.structs.replace(found, metrics=metrics, columns=(), primary="")
         boards += build_boards(found, records, _headings(found, registry))
     return boards
 

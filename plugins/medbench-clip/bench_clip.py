@@ -19,7 +19,7 @@ Figure = tuple[str, float, str, str, str, bool]
 
 DATA = Path(os.environ.get("MEDBENCH_TEST_DATA") or Path(__file__).parents[3] / "shared" / "data") / "pneumoniamnist"
 SECONDS = 180.0
-"""Longest time that the fit may take on two cores."""
+"""Longest time of one processor that the fit may take."""
 CHANCE = 1 / 64
 SHOTS = "10,25,50,100,250,500,all"
 
@@ -37,8 +37,8 @@ def _figures(folder: Path) -> Iterator[Figure]:
     fitted = api.fit("clip-roco", "roco-matching", data="twin", out=out, registry=registry, model_options={"preset": "tiny"}, device="cpu")
     seconds, used = time.perf_counter() - begun, time.process_time() - used
     (stage,) = fitted.facts["stages"]
-    said = f"{used:.0f} s of processor; best of {stage['steps']} steps: {stage['best_step']}"
-    yield ("tiny clip-roco fitted on the ROCO twin", seconds, "s", said, f"<= {SECONDS:g}", seconds <= SECONDS)
+    said = f"{seconds:.0f} s on the clock; best of {stage['steps']} steps: {stage['best_step']}"
+    yield ("tiny clip-roco fitted on the ROCO twin", used, "s of processor", said, f"<= {SECONDS:g}", used <= SECONDS)
     yield from _matching(folder, registry, out)
     yield from _modality(folder, registry, out)
     if (DATA / "pneumoniamnist.npz").is_file():

@@ -134,6 +134,7 @@ def test_the_canary_is_found_nowhere_it_may_not_be(data, place, tmp_path, capfd,
         (["report", str(folder)], 0),
         (["leaderboard", "show", "iuxray-mrg"], 0),
         (["leaderboard", "add", str(folder), "--board", "canary"], 0),
+        (["leaderboard", "pack", str(folder), "--board", "canary"], 0),
         (["leaderboard", "build"], 0),
         (["leaderboard", "build", "--site", "site"], 0),
         (["agree", str(folder), "--ratings", "r.csv", "--out", "agreed"], 0),
@@ -144,7 +145,7 @@ def test_the_canary_is_found_nowhere_it_may_not_be(data, place, tmp_path, capfd,
     ):
         done = run_app(arguments)
         out, err = capfd.readouterr()
-        assert code is None or done == code, f"{arguments}: {done}\n{out}{err}"
+        assert done == code, f"{arguments}: {done}\n{out}{err}"
         said.append(out + err)
     assert [text for text in said if CANARY in text] == []
     assert CANARY not in caplog.text
@@ -172,6 +173,20 @@ def test_nor_in_a_traceback(data, place, tmp_path, what):
     assert [path.name for path in found(runs) if path.name == "error.txt"] == ["error.txt"]
     assert [path for path in found(runs) if not may(path, runs)] == []
     assert [path for path in found(tmp_path) if not path.is_relative_to(runs) and not path.is_relative_to(data)] == []
+
+
+@pytest.mark.parametrize("status", [400, 404, 422])
+def test_nor_in_what_an_endpoint_says_of_it(data, place, tmp_path, capfd, status):
+    said = f"logprobs is not known in: {CANARY}"
+    with Endpoint(REPLY, script=[{"do": "error", "status": status, "message": said}]) as endpoint:
+        judge = ["--judge", "openai:tiny", "--judge-option", f"base_url={endpoint.url}", "--judge-option", "local=true"]
+        run = ["run", "--task", "iuxray-mrg", "--model", "most-common-report", "--data", str(data), "--metric", "likert", *judge]
+        told = ran(capfd, *run, code=2)
+        assert endpoint.counts()["calls"] > 0
+    assert CANARY not in told
+    assert "error.txt" in told
+    runs = place / "runs"
+    assert [path for path in found(runs) if not may(path, runs)] == []
 
 
 def test_the_refusal_names_agreement_source_and_what_can_be_done_here(data, place, capfd):

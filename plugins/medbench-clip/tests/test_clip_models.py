@@ -19,10 +19,11 @@ from medbench_torch.tiny.tokenizers import Specials, byte_level
 from transformers import AutoProcessor, CLIPImageProcessorPil, CLIPModel
 
 from medbench import api
+from medbench.cards import ReaderCard
 from medbench.errors import MedbenchError, UsageError
 from medbench.hookspecs import hookimpl
 from medbench.images import decode
-from medbench.registry import load_registry
+from medbench.registry import load, load_registry
 from medbench.testing import check_model
 from medbench.types import Embed, Failed, Image
 
@@ -153,15 +154,15 @@ class InProcess:
         return tuple(msgspec.structs.replace(card, isolated=False) for card in medbench_clip.CARDS)
 
 
-def test_a_twin_is_learnt_from_and_matched_by_the_weights(tmp_path):
+def test_a_small_twin_is_learnt_from_and_matched_by_the_weights(tmp_path):
     registry = load_registry(InProcess())
-    options = {"preset": "tiny", "steps": 2}
-    fitted = api.fit(
-        "clip-roco", "roco-matching", data="twin", out=tmp_path / "out", registry=registry, model_options=options, device="cpu"
-    )
-    assert fitted.facts["n_examples"] > 300
-    assert fitted.facts["n_validation"] > 30, "the data's own validation split"
-    given = {"data": "twin", "runs_dir": str(tmp_path / "runs"), "registry": registry, "limit": 20, "seed": 1}
+    load(registry.get(ReaderCard, "roco"))().write_twin(tmp_path / "twin", 0, 12)
+    data = str(tmp_path / "twin")
+    how = {"model_options": {"preset": "tiny", "steps": 2}, "device": "cpu"}
+    fitted = api.fit("clip-roco", "roco-matching", data=data, out=tmp_path / "out", registry=registry, **how)
+    assert fitted.facts["n_examples"] > 36
+    assert fitted.tasks["roco-matching"]["validation"] == "the validation split"
+    given = {"data": data, "runs_dir": str(tmp_path / "runs"), "registry": registry}
     record = api.run("roco-matching", "clip-roco", model_options={"weights": str(tmp_path / "out")}, **given)
     assert (record.n_failed, record.model.untrained) == (0, False)
     retrieved = api.run("roco-retrieval", "clip-roco", model_options={"weights": str(tmp_path / "out")}, **given)

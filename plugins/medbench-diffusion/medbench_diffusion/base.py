@@ -124,7 +124,7 @@ class TextToImage:
         """Return further arguments of the pipeline's call."""
         return {}
 
-    def build_tiny(self, folder: Path) -> Sources:
+    def build_tiny(self, folder: Path) -> Sources:  # noqa: ARG002 - the tunable ones write there
         """Write a tiny model of the true class with random weights.
 
         Raises:
@@ -156,9 +156,8 @@ class TextToImage:
             )
         return Sources(weights=folder, prior=self.prior_of(folder), adapter=str(find_weights(adapter)) if adapter else "")
 
-    def prior_of(self, folder: Path) -> Path | None:
+    def prior_of(self, folder: Path) -> Path | None:  # noqa: ARG002 - Kandinsky's looks
         """Return the folder of a second pipeline that comes before this one; None: it is whole."""
-        del folder
         return None
 
     @cached_property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -133,12 +134,14 @@ def grain(pipe: Any) -> int:
 
 @contextlib.contextmanager
 def quiet_diffusers() -> Iterator[None]:
-    """Keep diffusers and transformers from printing bars and reports: whoever runs a model hears of it from us."""
+    """Keep diffusers and transformers from printing bars, reports and advice: whoever runs a model hears of it from us."""
     level = diffusers.utils.logging.get_verbosity()
     diffusers.utils.logging.set_verbosity_error()
     diffusers.utils.logging.disable_progress_bar()
     try:
-        with quiet():
+        with quiet(), warnings.catch_warnings():
+            for kind in (DeprecationWarning, FutureWarning):
+                warnings.simplefilter("ignore", kind)  # of its own code against newer numpy, torch and itself
             yield
     finally:
         diffusers.utils.logging.set_verbosity(level)

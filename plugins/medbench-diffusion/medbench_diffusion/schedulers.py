@@ -40,6 +40,8 @@ def put_scheduler(pipe: Any, name: str) -> str:
     """
     import diffusers
 
+    from medbench_diffusion.pipelines import quiet_diffusers
+
     if name:
         found, more = SCHEDULERS[name]
         cls = getattr(diffusers, found)
@@ -47,7 +49,8 @@ def put_scheduler(pipe: Any, name: str) -> str:
             raise UsageError(
                 f"scheduler={name}: not for a model of {type(pipe.scheduler).__name__}", hint="leave scheduler out for the model's own"
             )
-        made = cls.from_config(pipe.scheduler.config, **more)
+        with quiet_diffusers():
+            made = cls.from_config(pipe.scheduler.config, **more)
         pipe.scheduler = made
         if hasattr(pipe, "decoder_pipe"):
             pipe.decoder_pipe.scheduler = made

@@ -31,8 +31,7 @@ SIDE = 64
 WIDTH = 32
 """Dimensions of text and image features."""
 TARGETS = ("to_k", "to_q", "to_v", "to_out.0")
-WORDS = ("a", "an", "and", "colon", "colonoscopy", "containing", "findings", "from", "generate", "image", "in", "no", "of", "polyp", "the", "with")
-)
+WORDS = ("a", "an", "and", "colon", "colonoscopy", "containing", "from", "generate", "image", "in", "no", "of", "polyp", "the", "with")
 
 
 def build_sd(folder: Path, *, words: Iterable[str] = WORDS, seed: int = 0, prediction_type: str = "epsilon") -> Path:

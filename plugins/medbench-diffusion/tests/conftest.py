@@ -18,8 +18,8 @@ from PIL import Image as Pil
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # what diffusers says of other libraries when it is imported
-    import diffusers  # noqa: F401
-    import medbench_diffusion.sd_learner  # noqa: F401
+    import diffusers
+    import medbench_diffusion.sd_learner
     import medbench_diffusion.tiny
 
 from medbench_diffusion.adapter_files import write_directory, write_file
@@ -90,7 +90,8 @@ def examples(tmp_path_factory):
         path = folder / f"{number}.png"
         Pil.fromarray(pixels).save(path)
         digest = hashlib.sha256(path.read_bytes()).hexdigest()[:32]
-        made.append((Synthesize(prompt=f"Generate an image containing {number} polyp", seed=number), Picture(path=str(path), digest=digest)))
+        request = Synthesize(prompt=f"Generate an image containing {number} polyp", seed=number)
+        made.append((request, Picture(path=str(path), digest=digest)))
     return made
 
 

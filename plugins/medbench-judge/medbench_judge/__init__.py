@@ -21,24 +21,24 @@ def _score(label: str, low: float | None, high: float | None, *, primary: bool =
 
 
 ASKED = {
-    "parsed": _count("replies parsed"),
-    "unparsable": _count("replies unparsable"),
-    "refused": _count("replies refused"),
+    "parsed": _count("parsed"),
+    "unparsable": _count("unparsable"),
+    "refused": _count("refused"),
     "failed": _count("calls failed"),
 }
 """What came of asking: separate counts, beside every mean."""
 
 CONTROLS = {
-    "length-correlation": _score("control: correlation with length", -1.0, 1.0, higher=None),
-    "canary": _share("control: moved by a plea in the text", higher=False),
-    "repeat-agreement": _share("control: same verdict when asked again"),
+    "length-correlation": _score("control: length", -1.0, 1.0, higher=None),
+    "canary": _share("control: plea", higher=False),
+    "repeat-agreement": _share("control: repeated"),
 }
 
 
 def _bounds(low: float | None, high: float | None) -> dict[str, ScoreFacts]:
     return {
-        "at-worst": _score("mean with the unscored at the lowest", low, high),
-        "at-best": _score("mean with the unscored at the highest", low, high),
+        "at-worst": _score("unscored at worst", low, high),
+        "at-best": _score("unscored at best", low, high),
     }
 
 
@@ -52,15 +52,15 @@ CARDS = (
         asked_tokens=(800, 400),
         conventions={"judge": ("likert@1",)},
         scores={
-            "average": _score("weighted average, 0 to 4", 0.0, 4.0, primary=True),
-            "average-1-5": _score("weighted average, 1 to 5", 1.0, 5.0),
-            "expected": _score("by the judge's probabilities", 0.0, 4.0),
-            "covered": _share("probability that the levels cover"),
+            "average": _score("average, 0 to 4", 0.0, 4.0, primary=True),
+            "average-1-5": _score("average, 1 to 5", 1.0, 5.0),
+            "expected": _score("by probabilities", 0.0, 4.0),
+            "covered": _share("probability covered"),
             **{f"level-{level}": _share(f"level {level}", higher=None) for level in (4, 3, 2, 1, 0)},
             **ASKED,
             **_bounds(0.0, 4.0),
             **CONTROLS,
-            "shuffled": _score("control: another group's reference", 0.0, 4.0, higher=False),
+            "shuffled": _score("control: shuffled", 0.0, 4.0, higher=False),
         },
         install=_INSTALL,
         source="rubric: Liu et al., arXiv 2401.02797",
@@ -79,12 +79,12 @@ CARDS = (
             "open": _share("open"),
             "type:*": _share("*"),
             "average-*": _score("mean", None, None),
-            "expected": _share("by the judge's probabilities"),
-            "covered": _share("probability that the levels cover"),
+            "expected": _share("by probabilities"),
+            "covered": _share("probability covered"),
             **ASKED,
             **_bounds(0.0, 1.0),
             **CONTROLS,
-            "shuffled": _share("control: another group's reference", higher=False),
+            "shuffled": _share("control: shuffled", higher=False),
         },
         install=_INSTALL,
         source="Liu et al., arXiv 2401.02797 (task); prompt and parser ours",
@@ -107,7 +107,7 @@ CARDS = (
             "insignificant:*": _score("insignificant: *", 0.0, None, higher=False),
             **ASKED,
             **CONTROLS,
-            "shuffled": _score("control: another group's reference", 0.0, None, higher=None),
+            "shuffled": _score("control: shuffled", 0.0, None, higher=None),
         },
         install=_INSTALL,
         source="error types: Zambrano Chaves et al., arXiv 2403.08002 (CheXprompt); Yu et al., doi:10.1016/j.patter.2023.100802",
@@ -144,13 +144,13 @@ CARDS = (
         scores={
             "average": _score("mean level", None, None, primary=True, higher=None),
             "average-*": _score("mean level, rescaled", None, None, higher=None),
-            "expected": _score("by the judge's probabilities", None, None, higher=None),
-            "covered": _share("probability that the levels cover"),
+            "expected": _score("by probabilities", None, None, higher=None),
+            "covered": _share("probability covered"),
             "level-*": _share("level", higher=None),
             **ASKED,
             **_bounds(None, None),
             **CONTROLS,
-            "shuffled": _score("control: another group's reference", None, None, higher=None),
+            "shuffled": _score("control: shuffled", None, None, higher=None),
         },
         install=_INSTALL,
     ),

@@ -204,6 +204,11 @@ class CheXprompt:
             "repeat-agreement": left("again", lambda row, total: np.isnan(total) or tally.agreeing(total, row.again) is None),
         }
 
+    @property
+    def identity(self) -> str:
+        """Hash of the words that the judge is told: rows of other words are never taken for these."""
+        return self.prompt.hash
+
     def signature(self) -> dict[str, Any]:
         """Return what the number rests on: version and hash of the words, weight, temperature, controls."""
         return {

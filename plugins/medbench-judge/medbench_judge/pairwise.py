@@ -150,6 +150,11 @@ class Pairwise:
         """Return `unscored`: samples of which the judge gave no preference in one of the orders."""
         return {"unscored": tally.unscored([row.status for row in rows])}
 
+    @property
+    def identity(self) -> str:
+        """Hash of the words that the judge is told: rows of other words are never taken for these."""
+        return self.prompt.hash
+
     def signature(self) -> dict[str, Any]:
         """Return what the number rests on: version and hash of the words, temperature, the other run and its predictions."""
         return {

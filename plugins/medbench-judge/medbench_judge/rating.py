@@ -183,6 +183,11 @@ class Rating(RatedScores):
         verdicts = [one.verdict for one in sampled if one.verdict is not None]
         return {"expected": float(np.mean(verdicts)) if verdicts else None, "sampled": bool(verdicts), **known}
 
+    @property
+    def identity(self) -> str:
+        """Hash of the words that the judge is told: rows of other words are never taken for these."""
+        return self.rubric.hash
+
     def signature(self) -> dict[str, Any]:
         """Return what the number rests on: rubric and hash of its words, form of the reply, temperature, controls."""
         return {

@@ -28,6 +28,10 @@ LINEARS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down
 TARGETS = rf".*language_model\..*\.({'|'.join(LINEARS)})"
 PROJECTOR = "multi_modal_projector"
 IGNORED = -100
+BASE = "base"
+"""Name of the stage that makes a base out of random weights."""
+WORDS = 10.0
+"""Weight of the bag of words in the loss of a base stage, in units of one token's cross-entropy."""
 HIDDEN = 0.3
 """Share of an answer's tokens that are hidden (word dropout: Bowman et al., CoNLL 2016)."""
 
@@ -36,6 +40,9 @@ class Learner:
     """A LLaVA in training.
 
     The loss is the cross-entropy of the answer's tokens and of the end; the prompt is the one of evaluation, and no target.
+    A base whose tower is random learns to see first by what stands in the reports: in its stage, the mean of the projected
+    image features must tell, through the language model's own output matrix, which tokens the answer holds (Joulin et al.,
+    ECCV 2016: visual features from bags of words). Nothing of that is left in the weights' layout.
 
     Args:
         speaker: Model, tokenizer, pixels and template as evaluation has them.
@@ -70,6 +77,7 @@ class Learner:
         self._augment = augment
         self._seed = seed
         self._pictures = Pictures(speaker.prepare)
+        self._sees_words = False
 
     def identity(self) -> dict[str, Any]:
         """Return what the result depends on beside stages, examples and seed."""
@@ -86,6 +94,7 @@ class Learner:
 
     def begin(self, stage: Stage) -> None:
         """Wrap the language model with LoRA where a stage trains it; what is trained is float32 whatever the base has."""
+        self._sees_words = stage.name == BASE
         if stage.trains == "lora" and not isinstance(self.module, PeftModel):
             torch.manual_seed(self._seed)
             config = LoraConfig(
@@ -112,7 +121,7 @@ class Learner:
 
     def collate(self, examples: Sequence[Example], seeds: Sequence[int], *, training: bool = True) -> Batch:
         """Return prompts with their answers, padded on the left; answers end together, so only the last positions need logits."""
-        rows, shown, lengths, pictures = [], [], [], []
+        rows, shown, lengths, pictures, owners = [], [], [], [], []
         for (request, target), seed in zip(examples, seeds, strict=True):
             prompt, answer = self._tokens(request, target)
             rng = np.random.default_rng(seed) if training and self._augment else None
@@ -120,6 +129,7 @@ class Learner:
             shown.append(prompt + (answer if rng is None else self._hidden(answer, rng)))
             lengths.append(len(answer))
             pictures += [self._pictures(image, rng) for image in request.images]
+            owners += [len(rows) - 1] * len(request.images)
         width = max(map(len, rows))
         ids = torch.full((len(rows), width), self.speaker.pad_id)
         mask = torch.zeros((len(rows), width), dtype=torch.long)
@@ -131,13 +141,28 @@ class Learner:
         batch: dict[str, Any] = {"input_ids": ids, "attention_mask": mask, "labels": labels}
         if pictures:
             batch["pixel_values"] = torch.stack(pictures)
+            batch["owners"] = torch.tensor(owners)
         return batch, sum(lengths)
 
     def loss(self, module: nn.Module, batch: dict[str, Any]) -> torch.Tensor:
         """Return the cross-entropy summed over the tokens of the answers."""
-        labels = batch.pop("labels")
-        logits = module(**batch, logits_to_keep=labels.shape[1] + 1, use_cache=False).logits[:, :-1]
-        return functional.cross_entropy(logits.float().flatten(0, 1), labels.flatten(), ignore_index=IGNORED, reduction="sum")
+        labels, owners = batch.pop("labels"), batch.pop("owners", None)
+        made = module(**batch, logits_to_keep=labels.shape[1] + 1, use_cache=False)
+        logits = made.logits[:, :-1].float()
+        loss = functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORED, reduction="sum")
+        if self._sees_words and owners is not None and module.training:
+            loss = loss + self._words(made.image_hidden_states, labels[owners])
+        return loss
+
+    def _words(self, features: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Return how badly each picture's mean feature tells the tokens of its answer, summed as the loss of the answers is."""
+        seen = features.reshape(len(labels), -1, features.shape[-1]).mean(dim=1)
+        logits = self.speaker.model.lm_head(seen.to(self.speaker.model.lm_head.weight.dtype)).float()
+        held = labels != IGNORED
+        present = torch.zeros_like(logits).scatter_add_(1, labels.clamp(min=0), held.float()).clamp(max=1)
+        used = present.any(dim=0)  # tokens that no answer of the batch holds would drown the others
+        loss = functional.binary_cross_entropy_with_logits(logits[:, used], present[:, used], reduction="none").mean(dim=1)
+        return WORDS * (loss * held.sum(dim=1)).sum()
 
     def evaluate(self, module: nn.Module, examples: Mapping[str, Sequence[Example]]) -> dict[str, float]:  # noqa: ARG002 - the interface's parameters
         """Return nothing beside the held-out loss: answers are generated and scored by a run, not here."""

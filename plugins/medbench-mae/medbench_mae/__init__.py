@@ -28,7 +28,7 @@ CARDS = (
     ModelCard(
         name="mae-llm",
         load="medbench_mae.model:MaeLlm",
-        title="the same, its encoder aligned to a language model's last-layer embeddings of the reports before it learns labels",
+        title="ViT-MAE encoder aligned to a language model's last-layer embeddings of the reports, then a head for labels",
         can=("classify", "embed"),
         min_images=1,
         fits="optional",

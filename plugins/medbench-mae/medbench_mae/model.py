@@ -56,7 +56,6 @@ class MaeModel:
         workers: int = 0,
         trust_pickle: bool = False,
         norm_eps: float = 0.0,
-        recipe: Recipe | None = None,
     ) -> None:
         if preset and preset not in PRESETS:
             raise UsageError(f"preset={preset}: not known", hint=f"one of {', '.join(PRESETS)}, or weights=FOLDER")
@@ -66,7 +65,7 @@ class MaeModel:
         self.dtype, self.device, self.attn = dtype, device, attn
         self.aspect, self.norm_eps = aspect, norm_eps
         self.batch_size, self.workers, self.trust_pickle = batch_size, workers, trust_pickle
-        self.recipe = recipe or Recipe()
+        self.recipe = Recipe()
 
     def facts(self) -> dict[str, Any]:
         """Return what is known only after loading: digest, labels, how it was fitted, numbers, versions.
@@ -112,6 +111,10 @@ class MaeModel:
 
         return fit(self, examples, validation, out, seed, events)
 
+    def given_to_fit(self) -> list[str]:
+        """Return the options given that change a fit, and would do nothing in a run."""
+        return [*self.recipe.given, *(["norm_eps"] if self.norm_eps else [])]
+
     @cached_property
     def _loaded(self) -> tuple[MaeEncoder, dict[str, Any]]:
         from medbench_torch import loading
@@ -121,7 +124,7 @@ class MaeModel:
         from medbench_mae.encoder import read_encoder
         from medbench_mae.presets import untrained
 
-        if given := [*self.recipe.given, *(["norm_eps"] if self.norm_eps else [])]:
+        if given := self.given_to_fit():
             raise UsageError(f"{', '.join(given)}: of medbench fit, not of a run", hint="leave them out; model.json says how it was fitted")
         placement = place(self.device, self.dtype, self.attn)
         if self.weights:
@@ -176,7 +179,8 @@ class MaeCls(MaeModel):
         **options: Any,
     ) -> None:
         given = {name: value for name, value in locals().items() if name in Recipe.__struct_fields__}
-        super().__init__(recipe=Recipe.of(given), **options)
+        super().__init__(**options)
+        self.recipe = Recipe.of(given)
 
 
 class MaeLlm(MaeModel):
@@ -224,7 +228,12 @@ class MaeLlm(MaeModel):
         **options: Any,
     ) -> None:
         given = {name: value for name, value in locals().items() if name in Recipe.__struct_fields__}
-        super().__init__(recipe=Recipe.of(given), **options)
+        super().__init__(**options)
+        self.recipe = Recipe.of(given)
         if text_batch < 1:
             raise UsageError(f"text_batch={text_batch}: at least 1", hint="leave it out for 16")
         self.language_model, self.text_cache, self.text_batch = language_model, text_cache, text_batch
+
+    def given_to_fit(self) -> list[str]:
+        """Return the options given that change a fit, and would do nothing in a run."""
+        return [*super().given_to_fit(), *(["language_model"] if self.language_model else [])]

@@ -55,7 +55,10 @@ def test_facts_are_complete_and_an_untrained_model_says_so(model):
     ("options", "message"),
     [
         ({}, "mae-llm has no published weights"),
-        ({"preset": "tiny", "margin": 1.5, "norm_eps": 1e-6}, "margin, norm_eps: of medbench fit, not of a run"),
+        (
+            {"preset": "tiny", "margin": 1.5, "norm_eps": 1e-6, "language_model": "x"},
+            "margin, norm_eps, language_model: of medbench fit, not of a run",
+        ),
         ({"preset": "small"}, "preset=small: not known"),
         ({"aspect": "stretch"}, "aspect=stretch: not known"),
         ({"loss": "triplet"}, "loss=triplet: not known"),

@@ -94,10 +94,10 @@ def _stop(status: int, told: _Told, endpoint: str) -> MedbenchError | None:
     if status == 401:
         return UsageError(f"{endpoint} does not accept the key (401)", hint="OPENAI_API_KEY, or key_env=NAME of the variable that holds it")
     if status in {404, 405}:
-        return UsageError(f"{endpoint}: no such model or address ({status}): {told.message}", hint="check name= and base_url=")
+        return UsageError(f"{endpoint}: no such model or address ({status}): {told.message}", hint="check name= and base_url=", quotes=True)
     if status in {400, 422} and (told.codes & UNSUPPORTED or any(name in told.message for name in NAMES)):
         hint = "send_temperature=omit, tokens_field=max_completion_tokens, logprobs=omit or schema=off may be what it needs"
-        return UsageError(f"{endpoint} does not take a parameter: {told.message}", hint=hint)
+        return UsageError(f"{endpoint} does not take a parameter: {told.message}", hint=hint, quotes=True)
     return None
 
 

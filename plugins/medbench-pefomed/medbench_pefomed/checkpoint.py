@@ -146,9 +146,8 @@ def check_fits(tuned: Adapter, language_model: Any, tower_width: int, named: str
     layers = 1 + max(int(found[1]) for path in tuned.lora if (found := re.search(r"\.(\d+)\.", path)))
     wanted, there = (out, layers), (config.hidden_size, config.num_hidden_layers)
     if wanted != there:
-        said = (
-            f"{tuned.folder} was tuned on a language model {wanted[0]} wide of {wanted[1]} layers; {named} is {there[0]} wide of {there[1]}"
-        )
+        theirs, ours = (f"{width} wide of {depth} layers" for width, depth in (wanted, there))
+        said = f"{tuned.folder} was tuned on a language model {theirs}; {named} is {ours}"
         raise WeightsError(said, hint="language_model= takes the one it was tuned on: Llama-2-7b-chat for the released ones")
     if into != tower_width:
         raise WeightsError(

@@ -73,8 +73,45 @@ def mixed(pictures):
     return [
         Generate(prompt="Is there a pneumothorax?", images=(one,), max_new_tokens=9, options=("yes", "no")),
         Generate(prompt="hi", max_new_tokens=14),
-        Generate(prompt="Are the lungs clear? Answer with one word, and do not say anything else.", images=(one,), max_new_tokens=3, kind="x"),
+        Generate(
+            prompt="Are the lungs clear? Answer with one word, and do not say anything else.", images=(one,), max_new_tokens=3, kind="x"
+        ),
         Generate(prompt="Compare the two pictures.", images=(two, three), max_new_tokens=12),
         Generate(prompt="Describe the heart.", images=(three,), max_new_tokens=7, temperature=0.9, seed=11),
         Generate(prompt="Which side?", images=(two,), max_new_tokens=5, options=("left", "right")),
     ]
+
+
+@pytest.fixture(scope="session")
+def eva():
+    """Return what makes tensors in the layout of `eva_vit_g.pth`: 32 wide, 4 heads, patches of 14 pixels."""
+
+    def eva(depth=3, grid=4, seed=0):
+        """Return tensors in the layout of `eva_vit_g.pth`, of another size."""
+        generator = torch.Generator().manual_seed(seed)
+
+        def drawn(*shape):
+            return torch.randn(*shape, generator=generator) * 0.3
+
+        made = {"cls_token": drawn(1, 1, 32), "pos_embed": drawn(1, 1 + grid * grid, 32)}
+        made |= {"patch_embed.proj.weight": drawn(32, 3, 14, 14) * 0.1, "patch_embed.proj.bias": drawn(32)}
+        for number in range(depth):
+            shapes = {"attn.qkv.weight": (3 * 32, 32), "attn.q_bias": (32,), "attn.v_bias": (32,), "attn.proj.weight": (32, 32)}
+            shapes |= {"attn.proj.bias": (32,), "mlp.fc1.weight": (64, 32), "mlp.fc1.bias": (64,), "mlp.fc2.weight": (32, 64)}
+            shapes |= {"mlp.fc2.bias": (32,), **{f"norm{n}.{kind}": (32,) for n in (1, 2) for kind in ("weight", "bias")}}
+            made |= {f"blocks.{number}.{name}": drawn(*shape) for name, shape in shapes.items()}
+        return made
+
+    return eva
+
+
+@pytest.fixture(scope="session")
+def release():
+    """Return what writes a checkpoint in the released layout."""
+    return write_released
+
+
+@pytest.fixture(scope="session")
+def save():
+    """Return what saves a picture as an indexed image."""
+    return saved

@@ -16,23 +16,7 @@ from torch.nn import functional
 from transformers import AutoModelForCausalLM, Blip2VisionConfig, Blip2VisionModel, LlamaConfig
 
 WIDTH, HEADS, DEPTH, PATCH, GRID = 32, 4, 3, 14, 4
-
-
-def eva(depth=DEPTH, grid=GRID, seed=0):
-    """Return tensors in the layout of `eva_vit_g.pth`, of another size."""
-    generator = torch.Generator().manual_seed(seed)
-
-    def drawn(*shape):
-        return torch.randn(*shape, generator=generator) * 0.3
-
-    made = {"cls_token": drawn(1, 1, WIDTH), "pos_embed": drawn(1, 1 + grid * grid, WIDTH)}
-    made |= {"patch_embed.proj.weight": drawn(WIDTH, 3, PATCH, PATCH) * 0.1, "patch_embed.proj.bias": drawn(WIDTH)}
-    for number in range(depth):
-        shapes = {"attn.qkv.weight": (3 * WIDTH, WIDTH), "attn.q_bias": (WIDTH,), "attn.v_bias": (WIDTH,), "attn.proj.weight": (WIDTH, WIDTH)}
-        shapes |= {"attn.proj.bias": (WIDTH,), "mlp.fc1.weight": (64, WIDTH), "mlp.fc1.bias": (64,), "mlp.fc2.weight": (WIDTH, 64)}
-        shapes |= {"mlp.fc2.bias": (WIDTH,), **{f"norm{n}.{kind}": (WIDTH,) for n in (1, 2) for kind in ("weight", "bias")}}
-        made |= {f"blocks.{number}.{name}": drawn(*shape) for name, shape in shapes.items()}
-    return made
+"""Of the `eva` of conftest."""
 
 
 def reference(tensors, pixels, depth):
@@ -63,7 +47,7 @@ def language_model(tmp_path_factory):
 
 
 @pytest.mark.parametrize("depth", [DEPTH, DEPTH - 1])
-def test_the_tower_computes_what_eva_computes_without_the_blocks_that_are_left_out(language_model, depth):
+def test_the_tower_computes_what_eva_computes_without_the_blocks_that_are_left_out(eva, language_model, depth):
     tensors = eva()
     config, made = converted(tensors, depth)
     network = assembled(config, made, language_model, place("cpu"), "eva")
@@ -74,7 +58,7 @@ def test_the_tower_computes_what_eva_computes_without_the_blocks_that_are_left_o
     assert network.vision_tower.post_layernorm.eps == LN_EPS
 
 
-def test_four_patches_in_raster_order_make_one_token(language_model):
+def test_four_patches_in_raster_order_make_one_token(eva, language_model):
     config, made = converted(eva())
     network = assembled(config, made, language_model, place("cpu"), "eva")
     torch.nn.init.zeros_(network.multi_modal_projector.bias)
@@ -88,10 +72,12 @@ def test_four_patches_in_raster_order_make_one_token(language_model):
     torch.testing.assert_close(tokens[1], second)
 
 
-def test_positions_are_stretched_as_the_reference_does():
+def test_positions_are_stretched_as_the_reference_does(eva):
     positions = eva()["pos_embed"]
     made = stretched(positions, 8)
-    model = Blip2VisionModel(Blip2VisionConfig(hidden_size=WIDTH, intermediate_size=8, num_hidden_layers=1, num_attention_heads=4, image_size=56))
+    model = Blip2VisionModel(
+        Blip2VisionConfig(hidden_size=WIDTH, intermediate_size=8, num_hidden_layers=1, num_attention_heads=4, image_size=56)
+    )
     model.embeddings.position_embedding.data = positions
     theirs = model.embeddings.interpolate_pos_encoding(torch.zeros(1, 65, WIDTH), 8 * PATCH, 8 * PATCH)
     torch.testing.assert_close(made, theirs)
@@ -108,13 +94,13 @@ def test_positions_are_stretched_as_the_reference_does():
         ({"blocks.2.norm1.weight": None}, None),
     ],
 )
-def test_a_file_that_is_no_eva_is_refused(language_model, change, said):
+def test_a_file_that_is_no_eva_is_refused(eva, language_model, change, said):
     tensors = {name: value for name, value in (eva() | change).items() if value is not None}
     with pytest.raises(WeightsError, match=said or "1 tensor missing"):
         assembled(*converted(tensors), language_model, place("cpu"), "eva")
 
 
-def test_too_few_blocks_are_refused():
+def test_too_few_blocks_are_refused(eva):
     with pytest.raises(WeightsError, match="2 blocks 32 wide; 3 of heads 8 wide"):
         converted(eva(depth=2))
 
