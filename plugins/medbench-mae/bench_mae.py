@@ -54,7 +54,7 @@ def _figures(folder: Path) -> Iterator[Figure]:
     for name, kept in runs.items():
         for score in kept.record.scores:
             label = SCORES.get(f"{score.metric}/{score.name}")
-            if label and score.value is not None:
+            if label and score.value is not None and not score.subgroup:
                 interval = f"[{score.low:.3f}, {score.high:.3f}]" if score.low is not None else "no interval"
                 yield Figure(f"  {name}: {label}", score.value, "", interval, 0.0, ok=True)
     aligned, alone, *others = runs

@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from medbench_torch.fit import Stage
 from peft.utils import get_peft_model_state_dict
 from PIL import Image
 
@@ -69,11 +68,6 @@ class KandinskyLearner(Learner):
             "blind": torch.tensor(bool(rng.random() < self._dropped)),
         }
 
-    def begin(self, stage: Stage) -> None:
-        """Make the network ready for a stage; the prior's statistics are measured on the base's own colours."""
-        super().begin(stage)
-        self._blank = self._seen(np.zeros((8, 8, 3), dtype=np.uint8)) * 0
-
     def _seen(self, picture: np.ndarray[Any, Any]) -> torch.Tensor:
         made = self.pipe.prior_image_processor(Image.fromarray(picture), return_tensors="np")["pixel_values"][0]
         return torch.from_numpy(np.ascontiguousarray(made, dtype=np.float32))
@@ -89,7 +83,8 @@ class KandinskyLearner(Learner):
         with torch.no_grad():
             encoder = self.pipe.prior_image_encoder
             embeds = encoder(batch["seen"].to(encoder.dtype)).image_embeds
-            blank = encoder(self._blank[None].to(embeds)).image_embeds
+            # what the pipeline takes for no picture at all
+            blank = encoder(torch.zeros_like(batch["seen"][:1], dtype=encoder.dtype)).image_embeds
         return self._prior(batch, embeds.float()) + self._decoder(batch, torch.where(batch["blind"][:, None], blank, embeds))
 
     def _prior(self, batch: dict[str, Any], embeds: torch.Tensor) -> torch.Tensor:

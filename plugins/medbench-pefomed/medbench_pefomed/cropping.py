@@ -45,7 +45,7 @@ class Cropped:
         try:
             picture = decode(image)
         except InputError as error:
-            raise UsageError(f"a training picture cannot be used: {error.message}", hint="leave its sample out of the data") from error
+            raise UsageError(f"a training picture cannot be used: {error}", hint="leave its sample out of the data") from error
         part = picture.crop(box_of(picture, rng))
         return self._pixels(ImageOps.mirror(part) if rng.random() < 0.5 else part)
 

@@ -145,7 +145,7 @@ class Learner:
         try:
             prompt = self._prompt(request, rng)
         except InputError as error:
-            raise UsageError(f"a training example cannot be put: {error.message}", hint="leave its sample out of the data") from error
+            raise UsageError(f"a training example cannot be put: {error}", hint="leave its sample out of the data") from error
         said = self.speaker.wording.target(target.text)
         answer = [*self.speaker.tokenizer(said, add_special_tokens=False)["input_ids"], self.speaker.end_ids[0]]
         room = self.speaker.context_length - len(prompt)

@@ -53,7 +53,7 @@ def load(model: MiniGptV2) -> tuple[Generator, dict[str, Any]]:
     placement = place(model.device, model.dtype, model.attn)
     untrained = bool(model.preset) and not model.weights
     with parts_of(model) as sources:
-        if sources.tuned is None:
+        if sources.tuned is None and not base.has_projection(sources.vision):
             hint = "weights= or adapter= takes a released checkpoint, or a folder that medbench convert or medbench fit wrote"
             raise UsageError(f"{model.NAME} needs what was fine-tuned: its projection and LoRA", hint=hint)
         speaker, adapted = assemble(model, sources, placement, merge=model.merge)

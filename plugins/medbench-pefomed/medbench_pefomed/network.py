@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from medbench_torch.devices import Placement
+from medbench_torch.fit.trainable import checkpoint_activations
 from medbench_torch.loading import strict_state
 from medbench_torch.weights import WeightsError
 from torch import nn
@@ -73,9 +74,9 @@ class MiniGptNetwork(nn.Module):
             use_cache=False,
         ).logits
 
-    def gradient_checkpointing_enable(self) -> None:
-        """Compute the language model's activations again in the backward pass."""
-        self.language_model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    def activation_checkpointing_enable(self) -> None:
+        """Compute the language model's activations again in the backward pass; the tower is frozen and keeps none."""
+        checkpoint_activations(self.language_model)
 
 
 def width_of(language_model: nn.Module) -> int:

@@ -98,10 +98,11 @@ def test_an_interrupted_fit_ends_in_the_same_bytes(fitted, both, tmp_path):
 
 
 def test_the_published_stages_are_the_defaults(tiny, both):
-    captions, questions = stages_of(Pefomed(weights=str(tiny)), both)
-    assert (captions.schedule.lr, captions.schedule.min_lr, captions.schedule.steps, captions.schedule.warmup) == (1e-5, 1e-6, 5000, 1000)
+    captions, questions = stages_of(Pefomed(weights=str(tiny)), both.by_task)
+    one, two = captions.schedule, questions.schedule
+    assert (one.lr, one.min_lr, one.steps, one.warmup) == (1e-5, 1e-6, 5000, 1000)
     assert (captions.batch * captions.accumulate, captions.tasks, captions.weight_decay) == (200, {"mimic-mrg": 60.0}, 0.05)
-    assert (questions.schedule.lr, questions.schedule.min_lr, questions.schedule.steps, questions.schedule.warmup) == (
+    assert (two.lr, two.min_lr, two.steps, two.warmup) == (
         1e-5,
         1e-6,
         5000,
@@ -150,7 +151,7 @@ def test_training_sees_lower_case_prompts_of_two_forms_and_processed_answers(tin
 
 def test_reports_have_the_tag_of_their_stage(tiny, both, tmp_path):
     learning = learner(tiny, [], tmp_path)
-    captions, questions = stages_of(Pefomed(weights=str(tiny)), both)
+    captions, questions = stages_of(Pefomed(weights=str(tiny)), both.by_task)
     for stage, tag in ((captions, "[caption]"), (questions, "[report]")):
         learning.begin(stage)
         ids = learning.collate(both.by_task["mimic-mrg"][:1], [0])[0]["input_ids"][0]

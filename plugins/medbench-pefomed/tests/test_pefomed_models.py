@@ -144,6 +144,12 @@ def test_another_language_model_is_named_as_such(mixed, tmp_path):
     check_batch_equals_single(model, mixed[:3])
 
 
+def test_a_base_with_a_projection_answers_without_lora(tiny, model, mixed):
+    alone = Pefomed(weights=str(tiny / "base"), device="cpu")
+    assert "adapter" not in alone.facts()
+    assert said_by(alone, mixed) != said_by(model, mixed)
+
+
 def test_minigpt_puts_questions_as_they_are(tiny, pictures):
     model = MiniGptV2(weights=str(tiny), device="cpu")
     ids = model.speaker.prompt_ids(Generate(prompt="Is it A?", images=(pictures[0],)))
@@ -186,7 +192,7 @@ def test_an_empty_question_and_a_broken_picture_fail_alone(model, pictures, tmp_
         ({"r": None}, "LoRA of rank 4, and r=64 is expected"),
         ({"trust_pickle": False}, "a pickle, which is not read"),
         ({"steps": 3}, "steps: of medbench fit, not of a run"),
-        ({"weights": "", "adapter": ""}, "pefomed needs what was fine-tuned"),
+        ({"weights": "", "vision": "EVA"}, "pefomed needs what was fine-tuned"),
         ({"vision": ""}, "pefomed needs its vision tower"),
         ({"language_model": "LLAMA"}, "is 32 wide of 2 layers"),
         ({"weights": "LLAMA"}, "neither base/ nor adapter/ of a MiniGPT-v2"),
@@ -194,6 +200,8 @@ def test_an_empty_question_and_a_broken_picture_fail_alone(model, pictures, tmp_
 )
 def test_what_does_not_go_together_is_refused_in_one_line(tiny, released, tmp_path, change, said):
     other = build_llama(tmp_path / "other", hidden_size=32)
+    bare = shutil.copytree(tiny / "base", tmp_path / "bare", ignore=shutil.ignore_patterns("projection.safetensors"))
+    places = {"LLAMA": str(other), "EVA": str(bare)}
     options = {
         "weights": str(released),
         "vision": str(tiny / "base"),
@@ -202,7 +210,7 @@ def test_what_does_not_go_together_is_refused_in_one_line(tiny, released, tmp_pa
         "alpha": 8.0,
         "trust_pickle": True,
     }
-    options |= {name: str(other) if value == "LLAMA" else value for name, value in change.items()}
+    options |= {name: places.get(value, value) for name, value in change.items()}
     with pytest.raises(MedbenchError, match=said) as raised:
         Pefomed(device="cpu", **options).facts()
     assert raised.value.hint

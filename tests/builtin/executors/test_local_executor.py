@@ -111,3 +111,12 @@ def test_what_it_holds_is_loaded_once_and_is_not_the_object_it_was_given():
         with held.holding() as same:
             assert same is held
     assert model.windows == []
+
+
+def test_another_executor_built_on_it_runs_what_it_holds_itself():
+    class Elsewhere(LocalExecutor):
+        """Runs models in a way of its own."""
+
+    other = Elsewhere()
+    with other.holding() as held:
+        assert held is other
