@@ -1,8 +1,9 @@
-"""Where every test lives: an empty folder, a cache of its own, no plugins but ours, no network."""
+"""Where every test lives: an empty folder, a cache of its own, no plugins but ours, no network; a real browser where there is one."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 
 import pytest
@@ -71,3 +72,20 @@ def run(data, registry, tmp_path):
         return events[-1]
 
     return carry_out
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Return a headless Chromium of this machine; skips where there is none.
+
+    One of a module: while it is open, nothing else in this process can run an event loop.
+    """
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright drives the browser")
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    path = next((found for name in names if (found := shutil.which(name))), None)
+    if path is None:
+        pytest.skip("no Chromium on this machine (apt-get install chromium)")
+    with playwright.sync_playwright() as driver:
+        launched = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield launched
+        launched.close()

@@ -30,4 +30,5 @@ def convert(
         arguments.print_json({"model": model, "folder": str(made), "files": len(files), "megabytes": round(megabytes, 1)})
         return
     print(f"{made}: {len(files):,} files, {megabytes:,.1f} MB")
-    print(f"use it with --model {model} --model-option weights={made}")
+    option = "adapter" if (made / "adapter_config.json").is_file() else "weights"
+    print(f"use it with --model {model} --model-option {option}={made}")

@@ -6,7 +6,6 @@ import csv
 import io
 import json
 import re
-import shutil
 import stat
 
 import pytest
@@ -168,21 +167,6 @@ class TestReadBack:
         (tmp_path / "key.json").write_text("[]")
         with pytest.raises(DataError, match=r"key\.json"):
             read_key(tmp_path / "key.json")
-
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-
-
-@pytest.fixture
-def browser(monkeypatch):
-    """Return a headless Chromium; the network guard of the tests is for sockets of this process."""
-    if CHROMIUM is None:
-        pytest.skip("no Chromium on the PATH")
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright drives the browser here")
-    with playwright.sync_playwright() as driver:
-        made = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield made
-        made.close()
 
 
 def test_a_person_rates_with_the_keyboard_alone(run, tmp_path, browser):

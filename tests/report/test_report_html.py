@@ -166,13 +166,13 @@ def test_attacks_are_shown_and_never_markup(hostile, registry):
 
 
 @pytest.mark.parametrize("policy", [True, False], ids=["with its policy", "without its policy"])
-def test_a_browser_shows_attacks_and_carries_out_none(hostile, registry, chromium, tmp_path, policy):
+def test_a_browser_shows_attacks_and_carries_out_none(hostile, registry, browser, tmp_path, policy):
     path = write_report(hostile, registry, out=tmp_path / "report.html")
     if not policy:
         page, count = re.subn(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", path.read_text(encoding="utf-8"))
         assert count == 1
         path.write_text(page, encoding="utf-8")
-    tab = chromium.new_page(viewport={"width": 390, "height": 800})
+    tab = browser.new_page(viewport={"width": 390, "height": 800})
     said, asked, dialogs = [], [], []
     tab.on("console", lambda message: said.append(message.text))
     tab.on("pageerror", lambda error: said.append(str(error)))
@@ -189,11 +189,11 @@ def test_a_browser_shows_attacks_and_carries_out_none(hostile, registry, chromiu
     tab.close()
 
 
-def test_a_page_can_be_read_in_both_schemes_and_walked_by_keyboard(run, report, chromium, tmp_path):
+def test_a_page_can_be_read_in_both_schemes_and_walked_by_keyboard(run, report, browser, tmp_path):
     path = tmp_path / "page.html"
     path.write_text(report(run("fake-echo")), encoding="utf-8")
     for scheme in ("light", "dark"):
-        tab = chromium.new_page(viewport={"width": 1200, "height": 800}, color_scheme=scheme)
+        tab = browser.new_page(viewport={"width": 1200, "height": 800}, color_scheme=scheme)
         tab.goto(path.as_uri())
         for selector in ("body", ".note", ".banner", "a", "thead th", ".family"):
             assert tab.evaluate(CONTRAST, selector) >= 4.5, (scheme, selector)

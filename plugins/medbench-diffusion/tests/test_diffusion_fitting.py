@@ -16,6 +16,7 @@ from medbench_diffusion.learner import fitted
 from medbench_diffusion.losses import noised, target_of, weights_of
 from medbench_diffusion.stable_diffusion import SdColonoscopy
 from medbench_diffusion.tiny import build_sd
+from medbench_torch.fit import Settings, read_events
 from medbench_torch.fit import fit as run_stages
 from PIL import Image as Pil
 from safetensors.torch import load_file
@@ -118,15 +119,12 @@ def test_a_fit_that_was_broken_off_ends_like_one_that_was_not(tiny_sd, examples,
     model = small(tiny_sd, steps_of_fit=4, save_every=1)
     whole = fit(model, examples, [], tmp_path / "whole", 0, None)
     learner = learner_of(model, examples, tmp_path / "scratch", 0)
-    from medbench_torch.fit import Settings
-
     settings = Settings(device="cpu", save_every=1, log_every=1)
     with pytest.raises(KeyboardInterrupt):
         run_stages(learner, stages_of(model), examples, [], tmp_path / "out", 0, breaks, settings=settings)
     assert (tmp_path / "out.partial").is_dir()
-    resumed = []
-    fit(model, examples, [], tmp_path / "out", 0, resumed.append)
-    assert "resumed" in {event.get("event") for event in resumed}
+    fit(model, examples, [], tmp_path / "out", 0, None)
+    assert "resumed" in {event["event"] for event in read_events(tmp_path / "out")}
     file = "adapter/pytorch_lora_weights.safetensors"
     assert (tmp_path / "out" / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()
     assert whole["option"] == "adapter"

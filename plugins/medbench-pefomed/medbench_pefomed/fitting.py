@@ -67,7 +67,7 @@ def fit(
         facts = run_stages(
             learner, stages_of(model, tasks), tasks, by_task(validation), out, seed, plainly(events), settings=_settings(model)
         )
-    return {**facts, "left_out": said}
+    return {**facts, "left_out": said, "option": "weights" if model.preset else "adapter"}
 
 
 def stages_of(model: MiniGptV2, tasks: Mapping[str, Sequence[Example]]) -> list[Stage]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from types import SimpleNamespace
 
 import numpy as np
@@ -106,17 +105,3 @@ def pages(tmp_path_factory):
     home = tmp_path_factory.mktemp("pages")
     site, entries = write_pages(home)
     return SimpleNamespace(home=home, site=site, entries=entries, hostile=HOSTILE, again=write_pages)
-
-
-@pytest.fixture(scope="session")
-def browser():
-    """Chromium of this machine, headless."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright drives the browser")
-    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-    found = next((path for name in names if (path := shutil.which(name))), None)
-    if found is None:
-        pytest.skip("no Chromium on this machine (apt-get install chromium)")
-    with playwright.sync_playwright() as driver:
-        launched = driver.chromium.launch(executable_path=found, args=["--no-sandbox"])
-        yield launched
-        launched.close()
