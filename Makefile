@@ -13,14 +13,18 @@ $(STAMP): pyproject.toml constraints.txt $(wildcard plugins/*/pyproject.toml)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "medbench needs Python 3.11 or newer; name one with PYTHON=…")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m uv --version >/dev/null 2>&1 || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	@$(BIN)/python -m uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --group dev -e '.[parquet]' $(addprefix -e ,$(PLUGINS))
+	@$(BIN)/python -m uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --group dev -e '.[parquet,plots,probe,site]' $(addprefix -e ,$(PLUGINS))
 	@touch $@
 
-demo: $(STAMP)  ## the main job on a synthetic twin: three baselines, one table
-	$(BIN)/medbench run --task vqa-rad --model majority --data twin --quiet
-	$(BIN)/medbench run --task vqa-rad --model random-answer --data twin --quiet
-	$(BIN)/medbench run --task vqa-rad --model nearest-neighbour --data twin
-	$(BIN)/medbench leaderboard show vqa-rad
+DEMO := --task mimic-mrg --data twin --metric rouge-l,twin-findings --runs-dir demo/runs
+
+demo: $(STAMP)  ## the main job on a synthetic twin: baselines, a tiny LLaVA before and after fine-tuning, one table
+	$(BIN)/medbench run $(DEMO) --model most-common-report --quiet
+	$(BIN)/medbench run $(DEMO) --model nearest-neighbour --quiet
+	$(BIN)/medbench run $(DEMO) --model llava-lora --model-option preset=tiny --param max_new_tokens=64
+	$(BIN)/medbench fit llava-lora --task mimic-mrg --data twin --out demo/llava-lora --model-option preset=tiny
+	$(BIN)/medbench run $(DEMO) --model llava-lora --model-option weights=demo/llava-lora
+	$(BIN)/medbench leaderboard show mimic-mrg --metric rouge-l,twin-findings --runs-dir demo/runs
 
 test: $(STAMP)  ## the whole test suite, offline
 	$(BIN)/python -m pytest -n auto $(ARGS)
@@ -39,4 +43,4 @@ bench: $(STAMP)  ## make bench ONLY=name
 	$(BIN)/python -m bench $(if $(ONLY),--only $(ONLY))
 
 clean:
-	rm -rf $(VENV) dist runs bench.json .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) demo dist runs bench.json .mypy_cache .pytest_cache .ruff_cache .hypothesis
