@@ -16,13 +16,14 @@ $(STAMP): pyproject.toml constraints.txt $(wildcard plugins/*/pyproject.toml)
 	@$(BIN)/python -m uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --group dev -e '.[parquet,plots,probe,site]' $(addprefix -e ,$(PLUGINS))
 	@touch $@
 
-DEMO := --task mimic-mrg --data twin --metric rouge-l,twin-findings --runs-dir demo/runs
+DEMO := --task mimic-mrg --data demo/twin --metric rouge-l,twin-findings --runs-dir demo/runs
 
 demo: $(STAMP)  ## the main job on a synthetic twin: baselines, a tiny LLaVA before and after fine-tuning, one table
+	test -d demo/twin || $(BIN)/medbench twin mimic-cxr demo/twin --size 300
 	$(BIN)/medbench run $(DEMO) --model most-common-report --quiet
 	$(BIN)/medbench run $(DEMO) --model nearest-neighbour --quiet
 	$(BIN)/medbench run $(DEMO) --model llava-lora --model-option preset=tiny --param max_new_tokens=64
-	$(BIN)/medbench fit llava-lora --task mimic-mrg --data twin --out demo/llava-lora --model-option preset=tiny
+	$(BIN)/medbench fit llava-lora --task mimic-mrg --data demo/twin --out demo/llava-lora --model-option preset=tiny
 	$(BIN)/medbench run $(DEMO) --model llava-lora --model-option weights=demo/llava-lora
 	$(BIN)/medbench leaderboard show mimic-mrg --metric rouge-l,twin-findings --runs-dir demo/runs
 

@@ -16,7 +16,7 @@ PUBLISHED = {
 }
 """LLaVA-1.5's finetune_lora.sh and finetune.sh: cosine, no weight decay; the language model (or LoRA on it) and the projector."""
 
-TINY = {"lr": 3e-3, "projector_lr": 2e-3, "steps": 350, "warmup": 20.0, "batch": 16, "r": 16, "alpha": 32.0, "augment": True}
+TINY = {"lr": 3e-3, "projector_lr": 2e-3, "steps": 240, "warmup": 20.0, "batch": 16, "r": 16, "alpha": 32.0, "augment": True}
 """Of the small model of `preset=tiny`, whose base is made here too."""
 
 
@@ -46,7 +46,7 @@ class Recipe(Struct):
     evaluate_every: int = 0
     patience: int = 0
     save_every: int = 200
-    base_steps: int = 550
+    base_steps: int = 560
     """Steps of the base stage of a preset."""
     base_lr: float = 2e-3
     tasks: str = ""
