@@ -28,6 +28,8 @@ class Card(Struct):
     """What to install when one of `needs` is missing: `pip install medbench-llava`."""
     source: str = ""
     """Paper or reference implementation."""
+    files: dict[str, str] = {}
+    """Environment variable -> the file it names, which is never downloaded: weights of a feature network …"""
 
 
 class ModelCard(Card, kw_only=True):

@@ -98,6 +98,7 @@ def diagnose(registry: Registry, runs_dir: Path) -> Iterator[Finding]:
     yield from _folders({"runs": runs_dir, "cache": cache_folder()})
     yield from _plugins(registry)
     yield from _packages()
+    yield from _files(registry)
     yield from _data(registry)
 
 
@@ -148,6 +149,19 @@ def _plugins(registry: Registry) -> Iterator[Finding]:
         for name, (card, missing) in sorted(needed.items()):
             said, hint = f"needs {', '.join(missing)}", card.install or "install it into this environment"
             yield Finding(area="plugins", name=f"{plugin.name}: {name}", state="absent", said=said, hint=hint)
+
+
+def _files(registry: Registry) -> Iterator[Finding]:
+    """Yield the files that cards ask the user for: where they are, or how to name them."""
+    wanted = {name: (plugin.name, what) for plugin in registry.plugins.found for card in plugin.cards for name, what in card.files.items()}
+    for name, (plugin, what) in sorted(wanted.items()):
+        said = os.environ.get(name, "")
+        if not said:
+            yield Finding(area="weights", name=name, state="absent", said=f"not set; {plugin} wants {what}", hint=f"{name}=FILE")
+        elif not Path(said).expanduser().exists():
+            yield Finding(area="weights", name=name, state="wrong", said=f"{said}: no such file", hint=f"{plugin} wants {what}")
+        else:
+            yield Finding(area="weights", name=name, state="ok", said=said)
 
 
 def _packages() -> Iterator[Finding]:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import shutil
 from types import SimpleNamespace
 
+import msgspec
 import pytest
 
 from medbench import diagnosis
 from medbench.diagnosis import diagnose, settings
+from medbench.hookspecs import hookimpl
+from medbench.registry import load_registry
 from medbench.roots import MARKER
 from medbench.testing import write_fake_data
+from medbench.testing.plugin import CARDS
 
 
 @pytest.fixture(autouse=True)
@@ -102,3 +106,19 @@ def test_settings_in_force_say_who_set_them(registry, tmp_path, monkeypatch):
     assert made["data.slake"] == ("/file/slake", "medbench.toml")
     assert made["cache"][1] == "MEDBENCH_CACHE"
     assert made["plugins"] == ("none but the built-in one", "MEDBENCH_PLUGINS")
+
+
+@pytest.mark.parametrize(("value", "state"), [("", "absent"), ("nowhere.pt", "wrong"), ("here.pt", "ok")])
+def test_files_that_cards_ask_for_are_looked_for(monkeypatch, tmp_path, value, state):
+    card = msgspec.structs.replace(CARDS[1], name="wants-weights", files={"MEDBENCH_TEST_WEIGHTS": "a network"})
+
+    class Wanting:
+        @hookimpl
+        def medbench_cards(self):
+            return [card]
+
+    (tmp_path / "here.pt").write_bytes(b"weights")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MEDBENCH_TEST_WEIGHTS", value)
+    found = [one for one in diagnose(load_registry(Wanting()), tmp_path / "runs") if one.area == "weights"]
+    assert [(one.name, one.state) for one in found] == [("MEDBENCH_TEST_WEIGHTS", state)]

@@ -17,11 +17,13 @@ def _share(label: str, *, higher: bool = True, high: float | None = 1.0, primary
 
 
 _KID = {"kid-*": _distance("KID", low=None)}
+_INCEPTION = {"MEDBENCH_INCEPTION": "inception-2015-12-05.pt, the TorchScript of Inception v3 from the StyleGAN2-ADA metrics"}
 _SETS = {"takes": ("picture",), "weighted": False, "needs": ("torch",), "install": _INSTALL}
 
 CARDS: tuple[AnyCard, ...] = (
     MetricCard(
         name="fid",
+        files=_INCEPTION,
         load="medbench_imagegen.distances:Fid",
         title="Frechet distance of features of the drawn and the real pictures, its extrapolation to infinite n, and KID",
         scores={
@@ -36,6 +38,7 @@ CARDS: tuple[AnyCard, ...] = (
     ),
     MetricCard(
         name="kid",
+        files=_INCEPTION,
         load="medbench_imagegen.distances:Kid",
         title="kernel distance of features of the drawn and the real pictures: unbiased at every n",
         scores=_KID,
@@ -44,6 +47,7 @@ CARDS: tuple[AnyCard, ...] = (
     ),
     MetricCard(
         name="prdc",
+        files=_INCEPTION,
         load="medbench_imagegen.manifolds:Prdc",
         title="precision and recall, density and coverage of the drawn pictures among the real ones",
         scores={
@@ -57,6 +61,7 @@ CARDS: tuple[AnyCard, ...] = (
     ),
     MetricCard(
         name="copies",
+        files=_INCEPTION,
         load="medbench_imagegen.manifolds:Copies",
         title="drawn pictures that lie closer to a train picture than nearly all real ones do",
         scores={"copies-*": _share("copies of train", higher=False, primary=True)},
@@ -65,6 +70,7 @@ CARDS: tuple[AnyCard, ...] = (
     ),
     MetricCard(
         name="is",
+        files=_INCEPTION,
         load="medbench_imagegen.classes:InceptionScore",
         title="Inception Score: how sure a classifier of photographs is of each picture, and how varied its classes are",
         scores={"is": ScoreFacts(unit="score", low=1.0, high=None, label="Inception Score", primary=True)},
