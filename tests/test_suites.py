@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from medbench.errors import UsageError
+from medbench.registry import load_registry
 from medbench.suites import cells, read_suite, shared_axes
 
 SHIPPED = sorted((Path(__file__).parents[1] / "suites").glob("*.toml"))
@@ -111,9 +112,10 @@ def test_a_missing_file_is_said(tmp_path):
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
-def test_shipped_suites_name_what_there_is(path, registry, monkeypatch):
+@pytest.mark.usefixtures("installed_plugins")
+def test_shipped_suites_name_what_there_is(path, monkeypatch):
     from medbench.suite_runs import plan_suite
 
     monkeypatch.chdir(path.parents[1])
-    planned = plan_suite(cells(read_suite(path), "runs"), registry)
+    planned = plan_suite(cells(read_suite(path), "runs"), load_registry())
     assert len(planned) == len(cells(read_suite(path), "runs"))

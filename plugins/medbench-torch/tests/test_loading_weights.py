@@ -140,13 +140,14 @@ def test_no_weights_are_asked_for():
 def test_of_a_hub_repository_only_data_is_fetched(tmp_path, monkeypatch, trust, fetched):
     asked = {}
 
-    def download(name, *, revision, allow_patterns):
-        asked.update(name=name, revision=revision, patterns=allow_patterns)
+    def download(name, *, revision, allow_patterns, ignore_patterns):
+        asked.update(name=name, revision=revision, patterns=allow_patterns, left=ignore_patterns)
         return str(tmp_path)
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
     assert find_weights("owner/name", revision="v1", trust_pickle=trust) == tmp_path
     assert (asked["name"], asked["revision"]) == ("owner/name", "v1")
+    assert asked["left"] is None
     assert ("*.bin" in asked["patterns"]) is fetched
     assert not any("py" in pattern for pattern in asked["patterns"])
 
