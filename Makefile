@@ -28,7 +28,7 @@ demo: $(STAMP)  ## the main job on a synthetic twin: baselines, a tiny LLaVA bef
 	$(BIN)/medbench leaderboard show mimic-mrg --metric rouge-l,twin-findings --runs-dir demo/runs
 
 test: $(STAMP)  ## the whole test suite, offline
-	$(BIN)/python -m pytest -n auto $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
