@@ -74,6 +74,7 @@ def _report(finished: Finished, registry: Registry) -> Path | None:
     """Write the report of a run that is not too large, where it is not there already and the template library is; say what failed."""
     from importlib.util import find_spec
 
+    from medbench.cards import GUARDED
     from medbench.runs import RunFolder
 
     folder = RunFolder(finished.folder)
@@ -86,7 +87,9 @@ def _report(finished: Finished, registry: Registry) -> Path | None:
     try:
         return write_report(folder, registry)
     except Exception as error:  # noqa: BLE001 - the run is written already, and its table is still to be shown
-        print(f"{'note':<14} no report was written: {type(error).__name__}: {error}", file=sys.stderr)
+        # a message may quote the data
+        why = type(error).__name__ if finished.record.data.access in GUARDED else f"{type(error).__name__}: {error}"
+        print(f"{'note':<14} no report was written: {why}   (medbench report {folder.path})", file=sys.stderr)
         return None
 
 

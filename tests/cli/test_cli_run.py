@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from medbench.record import read_record
+from medbench.testing import write_fake_data
 
 
 def only(folder, pattern):
@@ -264,3 +265,17 @@ def test_a_shard_alone_gives_no_scores_and_all_shards_give_the_run(run):
     second = run("--shard", "2/2", "--json")
     assert second.code == 0
     assert second.record.n_predictions == 12
+
+
+@pytest.mark.parametrize(("access", "quoted"), [("synthetic", True), ("credentialed", False)])
+def test_a_report_that_fails_costs_a_note_and_quotes_no_guarded_text(medbench, workplace, monkeypatch, access, quoted):
+    def fail(*_):
+        raise ValueError("the patient's words")
+
+    monkeypatch.setattr("medbench.report.html.write_report", fail)
+    guarded = write_fake_data(workplace / "other", access=access)
+    done = medbench("run", "--task", "fake-vqa", "--model", "fake-echo", "--data", guarded)
+    assert done.code == 0
+    assert "overall accuracy" in done.out
+    assert "no report was written: ValueError" in done.err
+    assert ("the patient's words" in done.out + done.err) is quoted
