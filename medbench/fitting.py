@@ -33,6 +33,8 @@ HELD_OUT = 0.1
 """Share of the train groups held out for validation where the data has no validation split, by hash."""
 FACTS = "fit.json"
 """What a fitted folder says of itself."""
+BEGUN = ".begun.json"
+"""Ends the name of what stands beside the folder from the start of a fit until its `fit.json` is in it: the same facts."""
 
 
 class FitOptions(Struct):
@@ -145,7 +147,7 @@ def fit(options: FitOptions, registry: Registry, *, fresh: bool = False, on_even
         synthetic=any(is_synthetic(Path(plan.root)) for plan in plans),
     )
     out = Path(options.out).expanduser()
-    there = _there(out, fresh=fresh)
+    there = _there(out, fingerprint, fresh=fresh)
     if there is not None and there.fingerprint == fingerprint and not fresh:
         tell(Note(text=f"nothing to do: {out} was fitted on exactly this ({fingerprint})"))
         return there
@@ -158,22 +160,26 @@ def fit(options: FitOptions, registry: Registry, *, fresh: bool = False, on_even
     validation = Examples({source.plan.task.name: _examples(source.plan, source.validation.samples) for source in sources})
     if not examples:
         raise DataError(f"{', '.join(facts)}: no train sample has anything to learn from", hint="medbench show task NAME")
+    begun = out.with_name(out.name + BEGUN)
     if fresh and is_main():
-        _forget(out, fitted=there is not None)
+        _forget(out, ours=there is not None or begun.is_file())
     private_folder(out)
+    if is_main():
+        write_whole(begun, to_json(stated))
     made = build(model.card, model.options).fit(examples, validation, out, options.seed, partial(_tell, tell))
     done = msgspec.structs.replace(stated, facts=msgspec.to_builtins(dict(made or {})))
     if is_main():
         if done.access in GUARDED:
             write_whole(out / "DATA-USE.txt", DATA_USE.format(access=done.access).encode())
         write_whole(out / FACTS, to_json(done))
+        begun.unlink(missing_ok=True)
     return done
 
 
-def _forget(out: Path, *, fitted: bool) -> None:
+def _forget(out: Path, *, ours: bool) -> None:
     """Remove what an earlier fit left, and what an interrupted one keeps beside it."""
     partial_state = out.with_name(f"{out.name}.partial")
-    if fitted:
+    if ours:
         shutil.rmtree(out, ignore_errors=True)
     if (partial_state / "progress.json").is_file():
         shutil.rmtree(partial_state, ignore_errors=True)
@@ -253,8 +259,8 @@ def _broken(sample: Sample) -> bool:
     return any(image.fault for image in sample.images)
 
 
-def _there(out: Path, *, fresh: bool) -> Fitted | None:
-    """Return what an earlier fit left in the folder; None where there is nothing yet.
+def _there(out: Path, fingerprint: str, *, fresh: bool) -> Fitted | None:
+    """Return what an earlier fit left in the folder; None where there is nothing yet, or a part of this very fit.
 
     Raises:
         UsageError: the folder holds what no fit of medbench wrote.
@@ -265,6 +271,15 @@ def _there(out: Path, *, fresh: bool) -> Fitted | None:
         strange = next(out.iterdir(), None) if out.is_dir() else None
     except (msgspec.MsgspecError, NotADirectoryError):
         strange = out
-    if strange is not None and not fresh:
+    if strange is not None and not fresh and not _interrupted(out, fingerprint):
         raise UsageError(f"{out}: there is something in it already ({strange.name})", hint="name an empty or new folder with --out")
     return None
+
+
+def _interrupted(out: Path, fingerprint: str) -> bool:
+    """Say whether this very fit was stopped before its `fit.json` was written."""
+    try:
+        begun = msgspec.json.decode(out.with_name(out.name + BEGUN).read_bytes(), type=Fitted)
+    except (OSError, msgspec.MsgspecError):
+        return False
+    return begun.fingerprint == fingerprint

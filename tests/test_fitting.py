@@ -9,6 +9,7 @@ from medbench import api
 from medbench.errors import DataError, PlanError, UsageError
 from medbench.events import Fitting, Note
 from medbench.fitting import FitOptions, plan_fit
+from medbench.record import to_json
 from medbench.testing import write_fake_data
 
 
@@ -89,6 +90,29 @@ def test_a_folder_with_something_else_in_it_is_left_alone(fit, tmp_path):
     (tmp_path / "fitted" / "thesis.tex").write_text("years of work")
     with pytest.raises(UsageError, match=r"thesis\.tex"):
         fit()
+
+
+def test_a_fit_that_was_stopped_before_its_facts_were_written_goes_on(fit, tmp_path, monkeypatch):
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("medbench.fitting.to_json", lambda made: killed() if made.facts else to_json(made))
+        with pytest.raises(KeyboardInterrupt):
+            fit()
+    assert (tmp_path / "fitted" / "known.json").is_file()
+    with pytest.raises(UsageError, match=r"known\.json"):
+        fit(seed=1)
+    assert fit().facts["n_known"] == 10
+    assert sorted(path.name for path in tmp_path.glob("fitted*")) == ["fitted"]
+
+
+def test_fitting_anew_replaces_what_was_stopped_midway(fit, tmp_path):
+    (tmp_path / "fitted").mkdir()
+    (tmp_path / "fitted" / "half.bin").write_bytes(b"0")
+    (tmp_path / "fitted.begun.json").write_text("{}")
+    fit(fresh=True)
+    assert not (tmp_path / "fitted" / "half.bin").exists()
 
 
 def test_samples_whose_image_is_broken_are_left_out_in_words(fit, data):
