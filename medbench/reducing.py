@@ -177,7 +177,11 @@ class Target:
         if value is None:
             if not len(self.rows):
                 return "every sample failed"
-            return "undefined: its samples have one kind of truth alone" if n_groups else "undefined: no sample enters this score"
+            return (
+                "undefined: one kind of truth alone here, in all or in one of its labels"
+                if n_groups
+                else "undefined: no sample enters this score"
+            )
         if interval is None:
             return "no interval: fewer than 2 groups" if self.one.plan.card.weighted else f"no interval: fewer than {FEWEST} pictures"
         if n_groups < FEW_GROUPS:

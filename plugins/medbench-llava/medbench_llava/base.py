@@ -8,22 +8,18 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import msgspec
-from medbench_torch import loading
-from medbench_torch.adapters import apply_adapter, read_adapter
-from medbench_torch.devices import Placement, place
-from medbench_torch.generation import Generator, Speaker, fitting_batch
-from medbench_torch.images import ASPECTS
-from medbench_torch.tokenizing import load_tokenizer
-from medbench_torch.weights import find_weights
 
 from medbench.errors import UsageError
 from medbench.types import Failed, Generate, Struct, Text
 from medbench_llava.presets import Tiny, build_tiny, check_preset
-from medbench_llava.quantized import quantisation
 from medbench_llava.templates import template_named
+
+if TYPE_CHECKING:
+    from medbench_torch.devices import Placement
+    from medbench_torch.generation import Generator
 
 PROBE = "Are the lungs clear? Describe the heart, the lungs and the pleura."
 """Text on which the logits with and without an adapter are compared."""
@@ -38,11 +34,14 @@ class Sources(Struct):
     """Which vision tower the weights have, in words, where releases differ; empty: the class says it."""
 
 
-class StatingSpeaker(Speaker):
-    """A speaker that says for the record how it puts requests."""
+class StatingSpeaker(Protocol):
+    """A `medbench_torch.generation.Speaker` that says for the record how it puts requests."""
+
+    model: Any
 
     def facts(self) -> dict[str, Any]:
         """Return template, pixels, image tokens."""
+        ...
 
 
 class VisionLanguageModel(ABC):
@@ -100,8 +99,8 @@ class VisionLanguageModel(ABC):
             if value and option in self.REFUSED:
                 raise UsageError(f"{option}={value}: {self.NAME} takes none", hint=self.REFUSED[option])
         check_preset(preset)
-        if aspect and aspect not in ASPECTS:
-            raise UsageError(f"aspect={aspect}: not known", hint=f"one of {', '.join(ASPECTS)}")
+        if aspect:
+            _check_aspect(aspect)
         self.weights, self.adapter, self.vision_tower, self.revision = weights, adapter, vision_tower, revision
         self.dtype, self.device, self.attn = dtype, device, attn
         self.merge, self.quantize, self.trust_pickle = merge, quantize, trust_pickle
@@ -138,6 +137,8 @@ class VisionLanguageModel(ABC):
         Raises:
             WeightsError: one of them is not there.
         """
+        from medbench_torch.weights import find_weights
+
         weights = find_weights(self.weights or self.WEIGHTS, revision=self.revision, trust_pickle=self.trust_pickle)
         adapter = adapter_folder(self.adapter, trust_pickle=self.trust_pickle)
         if (weights / "base" / "config.json").is_file():
@@ -153,6 +154,12 @@ class VisionLanguageModel(ABC):
             sources: Where the parts lie.
             placement: Where it runs.
         """
+        from medbench_torch import loading
+        from medbench_torch.adapters import apply_adapter, read_adapter
+        from medbench_torch.tokenizing import load_tokenizer
+
+        from medbench_llava.quantized import quantisation
+
         quantised = quantisation(self.quantize, placement)
         model: Any = loading.load_model(cls, sources.weights, placement, trust_pickle=self.trust_pickle, **quantised)
         tokenizer = load_tokenizer(sources.weights)
@@ -165,6 +172,10 @@ class VisionLanguageModel(ABC):
 
     @cached_property
     def _loaded(self) -> tuple[Generator, dict[str, Any]]:
+        from medbench_torch import loading
+        from medbench_torch.devices import place
+        from medbench_torch.generation import Generator, fitting_batch
+
         placement = place(self.device, self.dtype, self.attn)
         untrained = bool(self.preset) and not self.weights
         with self._sources() as sources:
@@ -190,7 +201,16 @@ class VisionLanguageModel(ABC):
 
 def adapter_folder(name: str, *, trust_pickle: bool = False) -> Path | None:
     """Return an adapter's folder; of a folder that `medbench fit` wrote, the one in it."""
+    from medbench_torch.weights import find_weights
+
     if not name:
         return None
     folder = find_weights(name, trust_pickle=trust_pickle)
     return folder / "adapter" if (folder / "adapter" / "adapter_config.json").is_file() else folder
+
+
+def _check_aspect(name: str) -> None:
+    from medbench_torch.images import ASPECTS
+
+    if name not in ASPECTS:
+        raise UsageError(f"aspect={name}: not known", hint=f"one of {', '.join(ASPECTS)}")

@@ -197,7 +197,7 @@ def _behind(values: torch.Tensor, lengths: Sequence[int], wanted: Sequence[int],
 
 def _encoded(features: Any) -> dict[str, Any]:
     """Return features as what `generate` takes for pictures that are encoded already."""
-    from transformers.modeling_outputs import BaseModelOutputWithPooling  # noqa: PLC0415 - takes seconds
+    from transformers.modeling_outputs import BaseModelOutputWithPooling
 
     return {"mm_encoder_outputs": {"image": BaseModelOutputWithPooling(pooler_output=features)}}
 
@@ -223,7 +223,7 @@ def processor_of(folder: Path, tokenizer: Any) -> Any:
     Raises:
         WeightsError: it cannot be made.
     """
-    from transformers import AutoProcessor  # noqa: PLC0415 - takes seconds
+    from transformers import AutoProcessor
 
     try:
         with quiet():
@@ -235,3 +235,7 @@ def processor_of(folder: Path, tokenizer: Any) -> Any:
         raise WeightsError(f"{folder}: no processor for images and text in it", hint="a folder of an image-text-to-text model")
     made.tokenizer = tokenizer
     return made
+
+
+FAMILIES: dict[str, Any] = {"gemma3": GemmaSpeaker, "qwen2_vl": QwenSpeaker, "qwen2_5_vl": QwenSpeaker}
+"""`model_type` -> who speaks for it; all others go by their own processor."""

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
-
-from medbench_torch.devices import Placement
-from medbench_torch.weights import WeightsError, read_json
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from medbench.errors import UsageError
-from medbench_llava.base import Sources, VisionLanguageModel
-from medbench_llava.families import GemmaSpeaker, GeneralSpeaker, QwenSpeaker
+from medbench_llava.base import Sources, StatingSpeaker, VisionLanguageModel
 
-FAMILIES: dict[str, Any] = {"gemma3": GemmaSpeaker, "qwen2_vl": QwenSpeaker, "qwen2_5_vl": QwenSpeaker}
-"""`model_type` -> who speaks for it; all others go by their own processor."""
+if TYPE_CHECKING:
+    from medbench_torch.devices import Placement
 
 
 class HfVlm(VisionLanguageModel):
@@ -37,9 +33,11 @@ class HfVlm(VisionLanguageModel):
             raise UsageError("hf-vlm needs weights", hint="--model-option weights=FOLDER, or a hub id such as google/medgemma-4b-it")
         return super().sources()
 
-    def assemble(self, sources: Sources, placement: Placement) -> tuple[Any, dict[str, Any] | None]:
+    def assemble(self, sources: Sources, placement: Placement) -> tuple[StatingSpeaker, dict[str, Any] | None]:
         """Return the model of these sources, ready to speak, and what is to be told of its adapter."""
-        from transformers import AutoModelForImageTextToText  # noqa: PLC0415 - takes seconds
+        from transformers import AutoModelForImageTextToText
+
+        from medbench_llava.families import FAMILIES, GeneralSpeaker
 
         _takes_images(sources.weights)
         model, tokenizer, adapted = self.load(AutoModelForImageTextToText, sources, placement)
@@ -53,8 +51,9 @@ def _takes_images(weights: Path) -> None:
     Raises:
         WeightsError: transformers knows the model, and it is none.
     """
-    from transformers import CONFIG_MAPPING  # noqa: PLC0415 - takes seconds
-    from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES as KNOWN  # noqa: PLC0415 - likewise
+    from medbench_torch.weights import WeightsError, read_json
+    from transformers import CONFIG_MAPPING
+    from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES as KNOWN
 
     kind = read_json(weights / "config.json").get("model_type") if (weights / "config.json").is_file() else None
     if kind in CONFIG_MAPPING and kind not in KNOWN:

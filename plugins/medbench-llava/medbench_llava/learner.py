@@ -170,7 +170,7 @@ class Learner:
 
     def save(self, folder: Path, stage: Stage, state: Mapping[str, torch.Tensor], facts: Mapping[str, Any]) -> None:
         """Write `base/` after a stage that trained all or parts, `adapter/` after one that trained LoRA."""
-        from medbench_llava.adapter_card import write_card  # noqa: PLC0415 - imports nothing of torch
+        from medbench_llava.adapter_card import write_card
 
         if stage.trains == "lora":
             out = folder / "adapter"

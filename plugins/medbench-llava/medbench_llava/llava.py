@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar
-
-from medbench_torch.devices import Placement
-from medbench_torch.images import Pixels, pil_processor
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from medbench.errors import UsageError
 from medbench.interfaces import Example
 from medbench_llava.base import Sources, VisionLanguageModel
 from medbench_llava.presets import Tiny
 from medbench_llava.recipe import Recipe
-from medbench_llava.speaker import LlavaSpeaker
+
+if TYPE_CHECKING:
+    from medbench_torch.devices import Placement
+
+    from medbench_llava.speaker import LlavaSpeaker
 
 ONE_TOWER = "it has one tower in all its releases; llava-med and llava-rad take this option"
 
@@ -30,7 +31,10 @@ class Llava(VisionLanguageModel):
 
     def assemble(self, sources: Sources, placement: Placement) -> tuple[LlavaSpeaker, dict[str, Any] | None]:
         """Return the model of these sources, ready to speak, and what is to be told of its adapter."""
-        from transformers import LlavaForConditionalGeneration  # noqa: PLC0415 - takes seconds
+        from medbench_torch.images import Pixels, pil_processor
+        from transformers import LlavaForConditionalGeneration
+
+        from medbench_llava.speaker import LlavaSpeaker
 
         model, tokenizer, adapted = self.load(LlavaForConditionalGeneration, sources, placement)
         pixels = Pixels(pil_processor(sources.weights), self.aspect)
@@ -103,6 +107,6 @@ class LlavaLora(Llava):
 
     def fit(self, examples: Iterable[Example], validation: Iterable[Example], out: Path, seed: int, events: Any) -> Mapping[str, Any]:
         """Fine-tune on examples and leave an adapter (and a base, where one was made) in `out`; see `medbench_llava.fitting`."""
-        from medbench_llava.fitting import fit  # noqa: PLC0415 - evaluation does without the training loop
+        from medbench_llava.fitting import fit
 
         return fit(self, examples, validation, out, seed, events)

@@ -7,12 +7,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import msgspec
-from medbench_torch.convert import convert_llava
-from medbench_torch.weights import WeightsError, digest, find_weights, read_json
 
 from medbench.errors import UsageError
 from medbench_llava.base import Sources
-from medbench_llava.converted import converted, tower_of
 from medbench_llava.llava import Llava
 from medbench_llava.presets import Tiny
 
@@ -40,6 +37,10 @@ class LlavaMed(Llava):
             UsageError: a tower is named for weights that have one.
             WeightsError: a part is not there, or not whole.
         """
+        from medbench_torch.weights import read_json
+
+        from medbench_llava.converted import converted, tower_of
+
         found = super().sources()
         config = read_json(found.weights / "config.json")
         if "mm_vision_tower" not in config:
@@ -53,6 +54,9 @@ class LlavaMed(Llava):
 
     def _conversion(self, weights: Path, config: Mapping[str, Any]) -> tuple[tuple[str, ...], Any]:
         """Return what the result depends on, and what makes it."""
+        from medbench_torch.convert import convert_llava
+        from medbench_torch.weights import digest
+
         wanted = self.vision_tower or str(config["mm_vision_tower"])
         tower: str | Path = OWN if wanted == OWN else self._tower(wanted)
         known = OWN if tower == OWN else digest(Path(tower))
@@ -62,6 +66,8 @@ class LlavaMed(Llava):
         )
 
     def _tower(self, wanted: str) -> Path:
+        from medbench_torch.weights import WeightsError, find_weights
+
         try:
             return find_weights(wanted, trust_pickle=self.trust_pickle)
         except WeightsError as error:

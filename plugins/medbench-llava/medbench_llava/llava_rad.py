@@ -7,17 +7,11 @@ from pathlib import Path
 from typing import ClassVar
 
 import msgspec
-from medbench_torch.convert import convert_rad
-from medbench_torch.weights import PICKLES, WeightsError, digest, find_weights, read_json
 
 from medbench.errors import UsageError
 from medbench_llava.base import Sources
-from medbench_llava.converted import converted, tower_of
 from medbench_llava.llava import Llava
 from medbench_llava.presets import Tiny
-
-TOWERS = ("*518*.safetensors", *(f"biomedclip*{suffix}" for suffix in PICKLES))
-"""Under what names the tower lies beside the adapter."""
 
 
 class LlavaRad(Llava):
@@ -41,6 +35,11 @@ class LlavaRad(Llava):
             UsageError: no adapter is named, or a tower for weights that have one.
             WeightsError: a part is not there, or not whole.
         """
+        from medbench_torch.convert import convert_rad
+        from medbench_torch.weights import digest, find_weights, read_json
+
+        from medbench_llava.converted import converted, tower_of
+
         found = super().sources()
         if found.adapter is None:
             raise UsageError("llava-rad needs its adapter", hint="--model-option adapter=FOLDER, or adapter=microsoft/llava-rad")
@@ -58,12 +57,15 @@ class LlavaRad(Llava):
 
 
 def _tower_in(adapter: Path) -> Path:
-    """Return the file of the tower in the adapter's folder.
+    """Return the file of the tower in the adapter's folder, by the names under which it is published.
 
     Raises:
         WeightsError: there is none, or several.
     """
-    files = sorted({file for pattern in TOWERS for file in adapter.glob(pattern)})
+    from medbench_torch.weights import PICKLES, WeightsError
+
+    names = ("*518*.safetensors", *(f"biomedclip*{suffix}" for suffix in PICKLES))
+    files = sorted({file for pattern in names for file in adapter.glob(pattern)})
     if len(files) != 1:
         said = f"{len(files)} files that could be its vision tower" if files else "no vision tower in it"
         raise WeightsError(f"{adapter}: {said}", hint="--model-option vision_tower=FILE (biomedclipcxr_518_checkpoint.pt)")

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from medbench_torch import dialects
-from medbench_torch.tiny.llava import build_llava, build_lora
-
 from medbench.errors import UsageError
 from medbench.types import Struct
 
@@ -34,6 +31,9 @@ def check_preset(name: str) -> None:
 
 def build_tiny(folder: Path, kind: Tiny) -> tuple[Path, Path | None]:
     """Write a tiny model below a folder, and return its weights folder and its adapter's, if it has one; same bytes each time."""
+    from medbench_torch import dialects
+    from medbench_torch.tiny.llava import build_llava, build_lora
+
     base = build_llava(folder / "base", vision=kind.vision, text=kind.text)
     if not kind.adapter:
         return base, None

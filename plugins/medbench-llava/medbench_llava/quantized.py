@@ -26,7 +26,7 @@ def quantisation(kind: str, placement: Placement) -> dict[str, Any]:
         raise UsageError(f"quantize={kind}: bitsandbytes is not installed", hint="pip install 'medbench-llava[quantize]'")
     if placement.device.type != "cuda":
         raise UsageError(f"quantize={kind}: needs a CUDA device, not {placement.device.type}", hint="leave quantize out")
-    from transformers import BitsAndBytesConfig  # noqa: PLC0415 - takes seconds
+    from transformers import BitsAndBytesConfig
 
     given = {"load_in_4bit": True, "bnb_4bit_compute_dtype": placement.dtype, "bnb_4bit_quant_type": "nf4"}
     config = BitsAndBytesConfig(**(given if kind == "4bit" else {"load_in_8bit": True}))
