@@ -88,17 +88,19 @@ def statistics(texts: Texts) -> Array:
     """Return the jar's statistics for each sample, shape (samples, 23).
 
     Equal samples are measured once. The jar reads files with as many references for every line, so each number of references
-    has runs of its own; large ones are shared among processors.
+    has runs of its own; large ones are shared among processors. Where a run loads the whole table, which takes longer than its
+    samples, there is one for all: repeated references change no best match.
     """
     samples = list(zip(texts.hypotheses, texts.references, strict=True))
     if not samples:
         return np.zeros((0, STATISTICS))
     by_size: dict[int, list[_Sample]] = {}
-    for sample in dict.fromkeys(samples):
-        by_size.setdefault(len(sample[1]), []).append(sample)
     with _tables(texts) as options:
+        whole = "-a" not in options
+        for sample in dict.fromkeys(samples):
+            by_size.setdefault(0 if whole else len(sample[1]), []).append(sample)
         # With the whole table each process takes 2 GB.
-        processes = min(MOST_PROCESSES, _cores()) if "-a" in options else 1
+        processes = 1 if whole else min(MOST_PROCESSES, _cores())
         parts = [part for members in by_size.values() for part in _parts(members, processes)]
         with ThreadPoolExecutor(processes) as pool:
             made = list(pool.map(lambda part: _run(part, options), parts))
@@ -140,9 +142,10 @@ def _run(samples: Sequence[_Sample], options: Sequence[str]) -> Array:
     """Run the jar on files."""
     with tempfile.TemporaryDirectory(prefix="medbench-meteor-") as folder:
         ours, theirs = (Path(folder) / name for name in ("hypotheses", "references"))
+        n = max(len(references) for _, references in samples)
         # COCOEvalCap takes its own separator out of predictions, and halves double spaces once.
         _write(ours, [text.replace("|||", "").replace("  ", " ") for text, _ in samples])
-        _write(theirs, [text for _, references in samples for text in references])
+        _write(theirs, [text for _, references in samples for text in (*references, *references[-1:] * (n - len(references)))])
         whole = "-a" not in options
         arguments = [
             "-Xmx2g" if whole else "-Xmx300m",
@@ -156,7 +159,7 @@ def _run(samples: Sequence[_Sample], options: Sequence[str]) -> Array:
             "-ssOut",
             *options,
         ]
-        said = run("meteor", [*arguments, "-r", str(len(samples[0][1]))], long=whole or len(samples) >= LONG_PART)
+        said = run("meteor", [*arguments, "-r", str(n)], long=whole or len(samples) >= LONG_PART)
     rows = [line for line in map(str.split, said.splitlines()) if len(line) == STATISTICS]
     if len(rows) != len(samples):
         raise PluginError(f"meteor: the jar gave {len(rows)} rows for {len(samples)} texts", hint="is this pycocoevalcap 1.2?")
