@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -44,6 +45,8 @@ class Bill(Struct):
     usd: float | None = None
     """US dollars; None: no price is known."""
     price: Price | None = None
+    served: dict[str, int] = {}
+    """Model that the endpoint says it answered with -> outputs of it."""
 
 
 class Estimate(Struct):
@@ -76,22 +79,28 @@ def price_of(card: ModelCard, options: Mapping[str, Any]) -> Price | None:
 
 
 def bill(outputs: Iterable[Output], price: Price | None) -> Bill:
-    """Return what outputs took, by the tokens that they state."""
-    stated = [output.usage for output in outputs if isinstance(output, Text) and (INPUT in output.usage or OUTPUT in output.usage)]
+    """Return what outputs took, by the tokens that they state, and from whom they are."""
+    texts = [output for output in outputs if isinstance(output, Text)]
+    stated = [text.usage for text in texts if INPUT in text.usage or OUTPUT in text.usage]
     tokens_in, tokens_out = (sum(usage.get(name, 0) for usage in stated) for name in (INPUT, OUTPUT))
     usd = round(price.of({INPUT: tokens_in, OUTPUT: tokens_out}), 6) if price else None
-    return Bill(answers=len(stated), input_tokens=tokens_in, output_tokens=tokens_out, usd=usd, price=price)
+    served = Counter(text.served for text in texts if text.served)
+    return Bill(
+        answers=len(stated), input_tokens=tokens_in, output_tokens=tokens_out, usd=usd, price=price, served=dict(sorted(served.items()))
+    )
 
 
 def together(bills: Sequence[Bill]) -> Bill:
     """Return the sum of several bills of one model."""
     known = [one.usd for one in bills if one.usd is not None]
+    served = sum((Counter(one.served) for one in bills), Counter())
     return Bill(
         answers=sum(one.answers for one in bills),
         input_tokens=sum(one.input_tokens for one in bills),
         output_tokens=sum(one.output_tokens for one in bills),
         usd=round(sum(known), 6) if known else None,
         price=bills[0].price,
+        served=dict(sorted(served.items())),
     )
 
 
@@ -131,6 +140,19 @@ def in_words(tokens_in: int, tokens_out: int, usd: float | None, price: Price | 
     """
     cost = "no price is known" if usd is None else dollars(usd)
     return f"{tokens_in:,} tokens in · {tokens_out:,} out · {cost}{f' ({price.source})' if price and price.source else ''}"
+
+
+def served_in_words(served: Mapping[str, int]) -> str:
+    """Return which models an endpoint answered with; several, under one name, are several systems.
+
+    >>> served_in_words({"gpt-4o-2024-08-06": 120})
+    'by gpt-4o-2024-08-06'
+    >>> served_in_words({"gpt-4o-2024-08-06": 120, "gpt-4o-2024-11-20": 3})
+    'by 2 models under one name: gpt-4o-2024-08-06 (120), gpt-4o-2024-11-20 (3)'
+    """
+    if len(served) == 1:
+        return f"by {next(iter(served))}"
+    return f"by {len(served)} models under one name: {', '.join(f'{name} ({count:,})' for name, count in sorted(served.items()))}"
 
 
 class Budget:

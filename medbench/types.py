@@ -147,6 +147,8 @@ class Text(Struct, tag="text", omit_defaults=True):
     """Log-probability of each option as a whole string."""
     covered: float = 0.0
     """Share of the probability mass that the options cover, 0 to 1."""
+    served: str = ""
+    """Which model an endpoint says that it answered with: the dated one behind a name that moves on."""
 
 
 class Probabilities(Struct, tag="probabilities"):

@@ -61,6 +61,14 @@ class TestBills:
         )
         assert bill(outputs, None).usd is None
 
+    def test_who_answered_is_counted_over_all_rounds(self):
+        one, other = (
+            bill([Text(text="a", served="b-1"), Text(text="c")], None),
+            bill([Text(text="d", served="b-1"), Text(text="e", served="a-2")], None),
+        )
+        assert (one.served, other.served) == ({"b-1": 1}, {"a-2": 1, "b-1": 1})
+        assert list(together([one, other]).served.items()) == [("a-2", 1), ("b-1", 2)]
+
     def test_rounds_of_one_judge_are_added(self):
         one, other = (
             Bill(answers=1, input_tokens=2, output_tokens=3, usd=0.5),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ from medbench.cli.arguments import print_json
 from medbench.cli.layout import console
 from medbench.cli.progress import Progressing
 from medbench.cli.tables import print_header, print_scores
-from medbench.costs import Estimate, dollars, in_words
+from medbench.costs import Bill, Estimate, dollars, in_words, served_in_words
 from medbench.errors import PlanError, Problem
 from medbench.events import Event, Finished, Fitting, Note, Planned, Progress, ShardDone
 from medbench.options import RunOptions
@@ -63,11 +63,18 @@ def carry_out(events: Iterator[Event], registry: Registry, *, as_json: bool, qui
         print_scores(record, registry, finished.folder)
         if page and not quiet:
             print(f"{'report':<14} {page}")
-        for name, bill in record.costs.items():
-            if bill.answers:
-                print(f"{f'cost, {name}':<14} {in_words(bill.input_tokens, bill.output_tokens, bill.usd, bill.price)}")
+        _print_costs(record.costs)
     if not record.complete:
         raise typer.Exit(FAILED_SAMPLES)
+
+
+def _print_costs(costs: Mapping[str, Bill]) -> None:
+    """Print what the model and the judge took, and who answered in their names."""
+    for name, bill in costs.items():
+        if bill.answers:
+            print(f"{f'cost, {name}':<14} {in_words(bill.input_tokens, bill.output_tokens, bill.usd, bill.price)}")
+        if bill.served:
+            print(f"{f'answers, {name}':<14} {served_in_words(bill.served)}")
 
 
 def _report(finished: Finished, registry: Registry) -> Path | None:

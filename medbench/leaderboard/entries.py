@@ -43,6 +43,8 @@ class Cost(Struct, omit_defaults=True):
     """Wall time of predicting, loading left out."""
     usage: dict[str, int] = {}
     """Tokens, where the model counts them."""
+    served: dict[str, int] = {}
+    """Model that the endpoint says it answered with -> predictions of it."""
 
 
 class Result(Struct, omit_defaults=True):

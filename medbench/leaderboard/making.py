@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -196,7 +197,10 @@ def _cost(record: RunRecord, stated: Stated, predictions: Sequence[Prediction]) 
     """Return what the predictions cost: as stated, else by the record's bill."""
     bill = record.costs.get("model")
     usd = stated.usd if stated.usd is not None else (bill.usd if bill else None)
-    return Cost(usd=usd, seconds=stated.seconds, usage=_usage(predictions))
+    served = Counter(
+        prediction.value.served for prediction in predictions if isinstance(prediction.value, Text) and prediction.value.served
+    )
+    return Cost(usd=usd, seconds=stated.seconds, usage=_usage(predictions), served=dict(sorted(served.items())))
 
 
 def _usage(predictions: Sequence[Prediction]) -> dict[str, int]:
@@ -250,4 +254,4 @@ def _portable(facts: Mapping[str, Any]) -> dict[str, Any]:
 
 def _shown(model: ModelFacts) -> str:
     options = ", ".join(f"{name}={value}" for name, value in sorted(model.options.items()))
-    return f"{model.name} ({options})" if options else model.name
+    return f"{model.called} ({options})" if options else model.called

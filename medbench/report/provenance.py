@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import msgspec
+
 from medbench.report.measured import Kept
 from medbench.report.texts import fit
 
@@ -24,6 +26,7 @@ def provenance(kept: Kept) -> list[tuple[str, Facts]]:
         ("fitted on", list(flat(model.fitted))),
         ("data", [("dataset", data.dataset), ("split", data.split), ("variant", data.variant), ("manifest", data.manifest)]),
         ("terms", [("licence", data.licence), ("access", data.access), ("obtain", plan.reader.obtain), ("citation", plan.reader.citation)]),
+        ("cost and who answered", list(flat(msgspec.to_builtins(record.costs)))),
         ("remarks", [("", text) for text in record.remarks]),
         ("not computed", sorted({**record.not_computed, **kept.not_measured}.items())),
         ("how each metric was computed", list(flat(record.signatures))),

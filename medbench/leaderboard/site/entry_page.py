@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from medbench.costs import served_in_words
 from medbench.identity import safe_name
 from medbench.leaderboard.admission import contaminated
 from medbench.leaderboard.board import Board
@@ -152,6 +153,7 @@ def _facts(result: Result) -> Iterator[tuple[str, str]]:
         "seed": str(result.seed),
         "cost": _cost(result.cost),
         "hardware": result.hardware,
+        "answered": served_in_words(result.cost.served) if result.cost.served else "",
         "data-use override": "; ".join(in_words(result.overrides)),
         "versions": ", ".join(f"{name} {version}" for name, version in sorted(result.versions.items())),
     }

@@ -61,7 +61,11 @@ class _Usage(msgspec.Struct, frozen=True):
 class _Completion(msgspec.Struct, frozen=True):
     choices: list[_Choice]
     usage: _Usage | None = None
+    model: Any = None
 
+
+LONGEST_NAME = 200
+"""Letters of a model's name that are kept, whatever an endpoint says."""
 
 _decoder = msgspec.json.Decoder(_Completion)
 
@@ -86,9 +90,15 @@ def read(content: bytes, request: Generate) -> Text:
         text=text or choice.message.refusal or "",
         finish_reason="filter" if choice.message.refusal else REASONS.get(choice.finish_reason, ""),
         usage=_usage(completion.usage),
+        served=_name(completion.model),
         option_logprobs=found,
         covered=min(1.0, math.fsum(math.exp(value) for value in found.values())),
     )
+
+
+def _name(said: Any) -> str:
+    """Return a model's name as it can be shown."""
+    return "".join(letter for letter in said[:LONGEST_NAME] if letter.isprintable()) if isinstance(said, str) else ""
 
 
 def _text(message: _Message) -> str:

@@ -164,6 +164,14 @@ class TestReplies:
         }
 
     @pytest.mark.parametrize(
+        ("said", "served"),
+        [("tiny-2026-01-02", "tiny-2026-01-02"), ("\x1b[2Jtiny", "[2Jtiny"), ("x" * 300, "x" * 200), (None, ""), (7, "")],
+    )
+    def test_who_answered_is_kept_as_it_can_be_shown(self, said, served):
+        completion = json.dumps({"choices": [{"message": {"content": "x"}}], "model": said}).encode()
+        assert read(completion, Generate(prompt="?")).served == served
+
+    @pytest.mark.parametrize(
         "content", [b"", b"<html>", b"[]", b"{}", b'{"choices": []}', b'{"choices": [{}]}', b'{"choices": [{"mess', b"\xff"]
     )
     def test_what_is_no_completion_is_named_as_that(self, content):

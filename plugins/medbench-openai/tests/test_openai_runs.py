@@ -123,6 +123,8 @@ def test_cost_before_during_and_after(serve, capsys):
     assert cost["usd"] == pytest.approx(10e-6 * (cost["input_tokens"] + cost["output_tokens"]))
     assert cost["price"] == {"input": 10.0, "output": 10.0, "source": "as stated by the user"}
     assert f"{cost['input_tokens']:,} tokens in" in done.stdout
+    assert cost["served"] == {"tiny": 120}
+    assert "answers, model by tiny\n" in done.stdout
 
 
 @pytest.mark.parametrize(
