@@ -107,11 +107,11 @@ def test_a_model_that_crashes_again_and_again_is_broken():
 
 
 def test_a_hang_ends_by_its_time_limit():
-    card = msgspec.structs.replace(FAULTY, timeout_s=0.3)
+    card = msgspec.structs.replace(FAULTY, timeout_s=1.0)
     begun = time.monotonic()
     _, outputs = run(asked("a", "bad", "c"), window=2, card=card, hang_on="bad")
     assert words(outputs) == {"a": "a", "bad": "model", "c": "c"}
-    assert outputs["bad"].error == "no answer within 0.3 s"
+    assert outputs["bad"].error == "no answer within 1 s"
     assert time.monotonic() - begun < 20
 
 
