@@ -25,6 +25,7 @@ BLOCK_CELLS = 4_000_000
 FEW_GROUPS = 20
 """Below so many groups a bootstrap interval is too narrow, and says so."""
 ALIKE = "rough interval: all groups are alike"
+ONE_KIND = "undefined: one kind of truth alone here, in all or in one of its labels"
 MOST_SUBGROUPS = 8
 """A column with more values is scored value by value, but not compared pair by pair."""
 FEWEST = 8
@@ -177,11 +178,7 @@ class Target:
         if value is None:
             if not len(self.rows):
                 return "every sample failed"
-            return (
-                "undefined: one kind of truth alone here, in all or in one of its labels"
-                if n_groups
-                else "undefined: no sample enters this score"
-            )
+            return ONE_KIND if n_groups else "undefined: no sample enters this score"
         if interval is None:
             return "no interval: fewer than 2 groups" if self.one.plan.card.weighted else f"no interval: fewer than {FEWEST} pictures"
         if n_groups < FEW_GROUPS:

@@ -93,6 +93,21 @@ def score(
         measured += made
         number += 1
         yield Progress(stage="score", done=number, total=len(metrics))
+    scores, contrasts = _reduce(measured, samples, seed=seed, group=group, by=by, over=over)
+    yield Scored(
+        scores=scores,
+        contrasts=contrasts,
+        not_computed=measuring.not_computed,
+        signatures={one.title: one.signature for one in measured if one.signature},
+        measured=measuring.anew,
+        figures=tuple(figure for one in _shown(measured) for figure in _figures(one)),
+    )
+
+
+def _reduce(
+    measured: Sequence[Measured], samples: Sequence[Sample], *, seed: int, group: str, by: Sequence[str], over: Sequence[str]
+) -> tuple[tuple[Score, ...], tuple[Contrast, ...]]:
+    """Return scores and contrasts of what was measured: whole and by subgroups, all under one draw of weights."""
     names = sorted({sample.group for sample in samples})
     whole = [target_of(one, one.answered, np.arange(len(one.samples)), {}, names, seed) for one in measured]
     parts = [(column, subgroups) for one in measured for column in by if (subgroups := _subgroups(one, column, names, seed))]
@@ -108,16 +123,10 @@ def score(
     whole, parts = pooled(whole, over), pooled_parts(parts, over)
     paired, crossed = pooled_pairs(paired, over), pooled_crossings(crossed, over)
     contrasts = [contrast for pair in paired for contrast in condition_contrasts(*pair, method)]
-    contrasts += [contrast for column, targets in parts for contrast in subgroup_contrasts(column, targets, method)]
+    contrasts += [contrast for column, targets in parts if targets[0].weighted for contrast in subgroup_contrasts(column, targets, method)]
     contrasts += [contrast for column, sides in crossed for contrast in interactions(column, sides, method)]
-    yield Scored(
-        scores=tuple(score for target in (*whole, *(t for _, targets in parts for t in targets)) for score in target.scores(method)),
-        contrasts=tuple(contrasts),
-        not_computed=measuring.not_computed,
-        signatures={one.title: one.signature for one in measured if one.signature},
-        measured=measuring.anew,
-        figures=tuple(figure for one in _shown(measured) for figure in _figures(one)),
-    )
+    scores = (score for target in (*whole, *(t for _, targets in parts for t in targets)) for score in target.scores(method))
+    return tuple(scores), tuple(contrasts)
 
 
 def _shown(measured: Sequence[Measured]) -> list[Measured]:
