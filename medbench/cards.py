@@ -101,6 +101,8 @@ class MetricCard(Card, kw_only=True):
     """Requests that it puts to them for each prediction, for an estimate beforehand."""
     asked_tokens: tuple[int, int] = (1_000, 300)
     """About how many tokens such a request has, and its answer at most."""
+    paths: tuple[str, ...] = ()
+    """Options that name a file or folder; what is in it, the class says by its `identity`."""
     train_conventions: tuple[str, ...] = ()
     """Those of its conventions that need the train split: the class then gets `train_references`, a list of texts."""
     version: str = "1"

@@ -200,11 +200,13 @@ class Measuring:
                 raise UsageError(f"{plan.card.name} compares with real pictures, and the task has none", hint="[reference_set] in the task")
         one.unmeasured = [self._samples[p.sample] for p in predictions if id(p) not in there]
         judge = self._judge if plan.card.asks else ""
+        if judge and hasattr(metric, "bind"):
+            metric.bind(judge)
         named = {**(metric.named() if hasattr(metric, "named") else {}), **({"by": judge} if judge else {})}
         one.convention |= named
         compared = [image.digest for sample in (*one.reals.evaluated, *one.reals.train) for image in sample.images]
         learnt = digest_of([learnt, compared]) if compared else learnt
-        facts = [self._salt, learnt, judge, plan.card.name, plan.card.load, plan.card.version, plan.convention, plan.options, condition]
+        facts = [self._salt, learnt, judge, plan.card.name, plan.card.load, plan.card.version, plan.convention, plan.portable, condition]
         facts += [named] if named else []
         facts += [metric.identity] if getattr(metric, "identity", "") else []
         path = self._folder / f"{plan.slug}-{digest_of(facts)[:12]}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from medbench.cards import MetricCard
@@ -24,9 +25,23 @@ class MetricPlan(Struct):
 
     @property
     def slug(self) -> str:
-        """A name for files: metric and conventions."""
+        """A name for files: metric, conventions, options."""
         parts = [self.card.name, *sorted(self.convention.values())]
-        return safe_name("-".join(parts)) + (f"-{digest_of(self.options)[:8]}" if self.options else "")
+        return safe_name("-".join(parts)) + (f"-{digest_of(self.portable)[:8]}" if self.options else "")
+
+    @property
+    def portable(self) -> dict[str, Any]:
+        """Its options, files by their names alone: where they lie on a machine is nobody's business."""
+        return portable(self.card, self.options)
+
+
+def portable(card: MetricCard, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options in which a path is its last part.
+
+    >>> portable(MetricCard(name="m", load="a:b", takes=("text",), scores={}, paths=("file",)), {"file": "/home/ann/scale.toml", "n": 3})
+    {'file': 'scale.toml', 'n': 3}
+    """
+    return {name: Path(str(value)).name if name in card.paths and value else value for name, value in options.items()}
 
 
 def plan_metrics(task: Task, options: RunOptions, registry: Registry, problems: list[Problem]) -> tuple[list[MetricPlan], dict[str, str]]:

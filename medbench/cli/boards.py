@@ -79,10 +79,11 @@ def pack(
 ) -> None:
     """Pack a submission: entry, predictions and rows in one folder, without anything that the data's terms forbid."""
     from medbench.leaderboard.packing import pack as write
+    from medbench.registry import load_registry
 
     stated = _stated(system, entry_id, weights, trained_on, hardware, usd, seconds)
     found, folder, entry = _made(run, board, boards, runs_dir, stated, replace=True, submitted=True)
-    place = write(folder, entry, found, Path(out or f"submission-{entry.id}"))
+    place = write(folder, entry, found, Path(out or f"submission-{entry.id}"), load_registry())
     print(f"{entry.system} is packed for {found.name}: {place}")
     print(f"{(place / 'README.md').read_text(encoding='utf-8').splitlines()[4].strip()}")
 

@@ -12,9 +12,10 @@ from medbench.files import storage, write_whole
 from medbench.finishing import data_facts
 from medbench.identity import digest
 from medbench.leaderboard.board import Board
-from medbench.leaderboard.deriving import Way, blind_digest, board_metrics, derive, packed_digest, replicates_wanted, seed_of, sources_of
+from medbench.leaderboard.deriving import blind_digest, board_metrics, derive, packed_digest, replicates_wanted, seed_of, sources_of
 from medbench.leaderboard.entries import Cell, Entry, Result, cell_key, pack_replicates, sealed
 from medbench.leaderboard.verifying import Material
+from medbench.leaderboard.ways import Way, portable_signatures
 from medbench.record import to_json
 from medbench.registry import Registry
 from medbench.scoring import Scored, score
@@ -89,5 +90,5 @@ def _scored(result: Result, material: Material, board: Board, registry: Registry
         "data": data_facts(material.plan, material.samples, material.manifest),
         "draws": seed_of(material.manifest),
         "not_computed": {**scored.not_computed, **derivation.not_computed},
-        "signatures": scored.signatures,
+        "signatures": portable_signatures(scored.signatures, registry),
     }

@@ -10,12 +10,12 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from medbench.errors import PlanError, Problem, UsageError
+from medbench.errors import PlanError, Problem
 from medbench.finishing import real_pictures, train_references
 from medbench.identity import digest
-from medbench.leaderboard.admission import wrong_convention
 from medbench.leaderboard.board import Board, BoardTask
 from medbench.leaderboard.entries import cell_key
+from medbench.leaderboard.ways import Way, located
 from medbench.measuring import Measuring
 from medbench.metric_plans import MetricPlan, plan_metrics
 from medbench.options import RunOptions
@@ -30,17 +30,6 @@ from medbench.types import Failed, Picture, Prediction, Sample, Struct, as_text
 
 SAME = 1e-9
 """How far a value derived again may lie from the record's: rounding, and nothing else."""
-
-Signatures = Mapping[str, Mapping[str, Any]]
-"""What a record or an entry says of how each metric was computed."""
-
-
-class Way(Struct):
-    """One way in which a metric may have been computed."""
-
-    plan: MetricPlan
-    judge: str = ""
-    """Identity of the model that was asked."""
 
 
 class Derived(Struct):
@@ -87,7 +76,7 @@ def board_metrics(
     plans, _ = plan_metrics(agreed, RunOptions(task=task.name, model="", metrics=tuple(dict.fromkeys(names))), registry, problems)
     if problems:
         raise PlanError(problems)
-    return [msgspec.structs.replace(plan, options=options.get(plan.card.name, plan.options)) for plan in plans]
+    return [located(msgspec.structs.replace(plan, options=options.get(plan.card.name, plan.options)), board) for plan in plans]
 
 
 class Sources(Struct):
@@ -114,45 +103,6 @@ def sources_of(plan: Plan, samples: Sequence[Sample], rows: Path, salt: str) -> 
         reals=real_pictures(plan, samples),
         over=plan.protocol.over,
     )
-
-
-def ways_of(
-    plans: Sequence[MetricPlan], scores: Sequence[Score], signatures: Signatures, board: Board, pinned: BoardTask
-) -> list[list[Way]]:
-    """Return for each metric the ways in which stated scores may have come about: by whom they were judged, under which options.
-
-    Options may have been given to `score` alone; the signatures tell them, and which of them the stated scores had, their values.
-
-    Args:
-        plans: The board's metrics, with the options of the run.
-        scores: What is stated.
-        signatures: What the same record or entry says of how it was computed.
-        board: For messages.
-        pinned: Its conventions choose among several judges.
-
-    Raises:
-        UsageError: several judges gave the score, and the board does not say which of them counts.
-    """
-    made = []
-    for plan in plans:
-        signed = [one for one in signatures.values() if one.get("metric") == plan.card.name and one.get("convention") == plan.convention]
-        judge = _judge_of(plan, scores, board, pinned) if plan.card.asks else ""
-        own = [] if plan.card.asks else [Way(plan=plan)]
-        told = [
-            Way(plan=msgspec.structs.replace(plan, options=one["options"]), judge=judge) for one in signed if one.get("judge", "") == judge
-        ]
-        made.append([*own, *(way for way in told if way not in own)] or [Way(plan=plan, judge=judge)])
-    return made
-
-
-def _judge_of(plan: MetricPlan, scores: Sequence[Score], board: Board, pinned: BoardTask) -> str:
-    """Return the judge of a metric's stated scores."""
-    fitting = [score for score in scores if score.metric == plan.card.name and not score.subgroup and not wrong_convention(score, pinned)]
-    judges = sorted({score.convention.get("by", "") for score in fitting})
-    if len(judges) > 1:
-        said = f"{plan.card.name} was judged by {' and by '.join(judges)}, and the board {board.name} does not say which counts"
-        raise UsageError(said, hint=f'conventions = {{ by = "{judges[0]}" }} below its [[tasks]] in {board.path}')
-    return judges[0] if judges else ""
 
 
 def derive(
@@ -185,7 +135,7 @@ def derive(
         way, found, why = min(followed, key=_against(stated)) if len(followed) > 1 else followed[0]
         targets += found
         not_computed |= why
-        options |= {way.plan.card.name: way.plan.options} if way.plan.options else {}
+        options |= {way.plan.card.name: way.plan.portable} if way.plan.options else {}
     counts = [max((wanted.get(key, 0) for key in _keys(target, sources.over)), default=0) for target in targets]
     for count in sorted(set(counts) - {0}):
         resample([target for target, most in zip(targets, counts, strict=True) if most == count], names, draws, count)

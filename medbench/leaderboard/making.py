@@ -26,9 +26,9 @@ from medbench.leaderboard.deriving import (
     same_value,
     seed_of,
     sources_of,
-    ways_of,
 )
 from medbench.leaderboard.entries import Cell, Cost, Entry, Result, Source, cell_key, pack_replicates, sealed
+from medbench.leaderboard.ways import portable_signatures, ways_of
 from medbench.plan import Plan
 from medbench.record import ModelFacts, RunRecord, Score
 from medbench.registry import Registry
@@ -102,7 +102,7 @@ def _result(
     _require_unchanged(folder, record, samples)
     cells: tuple[Cell, ...] = ()
     not_computed: dict[str, str] = {}
-    options = _metric_options(plan)
+    options = {metric.card.name: metric.portable for metric in plan.metrics if metric.options}
     if board.references == "public" or record.data.manifest == pinned.manifest:
         derivation = _derive(folder, record, plan, board, pinned, registry, samples, predictions)
         cells, not_computed = _cells(record, derivation, pinned, folder), derivation.not_computed
@@ -128,7 +128,7 @@ def _result(
         options=options,
         remarks=record.remarks,
         not_computed={**record.not_computed, **not_computed},
-        signatures=record.signatures,
+        signatures=portable_signatures(record.signatures, registry),
         versions=record.versions,
         overrides=record.overrides,
         cost=_cost(record, stated, predictions),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,14 +14,19 @@ from medbench.files import storage, write_whole
 from medbench.leaderboard.board import Board
 from medbench.leaderboard.deriving import packed_bytes
 from medbench.leaderboard.entries import Entry
+from medbench.leaderboard.ways import files_of
 from medbench.record import to_json
+from medbench.registry import Registry
 from medbench.runs import RunFolder
 from medbench.types import Picture
 
 ENTRY, PREDICTIONS, ROWS, NOTE = "entry.json", "predictions.jsonl", "rows", "README.md"
 
+LARGEST_FILE = 1 << 20
+"""Bytes of a file that a metric was given (a rubric) and that goes along; weights do not."""
 
-def pack(folder: RunFolder, entry: Entry, board: Board, out: Path) -> Path:
+
+def pack(folder: RunFolder, entry: Entry, board: Board, out: Path, registry: Registry) -> Path:
     """Write a submission and return its folder.
 
     Data under an agreement: predictions may quote it and rows hold what was made of it, so neither goes along; their digest
@@ -31,6 +37,7 @@ def pack(folder: RunFolder, entry: Entry, board: Board, out: Path) -> Path:
         entry: What it makes on the board.
         board: The board it is for.
         out: Where the submission goes; it must not exist, or be empty.
+        registry: The cards at hand.
 
     Raises:
         UsageError: there is something in the folder already.
@@ -48,8 +55,12 @@ def pack(folder: RunFolder, entry: Entry, board: Board, out: Path) -> Path:
         write_whole(out / PREDICTIONS, packed_bytes(folder.read_predictions()))
         with storage(out, "--out another folder"):
             _copy_rows(folder.rows, out / ROWS, numbers_alone=not free)
+    files = [path for path in files_of(record.signatures, registry) if path.is_file() and path.stat().st_size <= LARGEST_FILE]
+    with storage(out, "--out another folder"):
+        for path in files:
+            shutil.copyfile(path, out / path.name)
     pictures = any(isinstance(one.value, Picture) for one in folder.read_predictions())
-    write_whole(out / NOTE, _note(entry, board, record.task, guarded=guarded, pictures=pictures).encode())
+    write_whole(out / NOTE, _note(entry, board, record.task, guarded=guarded, pictures=pictures, files=files).encode())
     return out
 
 
@@ -68,7 +79,7 @@ def _holds_text(path: Path) -> bool:
     return any(part.kind not in "biuf" for part in ([kind.fields[name][0].base for name in kind.names] if kind.fields else [kind]))
 
 
-def _note(entry: Entry, board: Board, task: str, *, guarded: bool, pictures: bool) -> str:
+def _note(entry: Entry, board: Board, task: str, *, guarded: bool, pictures: bool, files: Sequence[Path]) -> str:
     """Return what a maintainer reads first."""
     place = "PREDICTIONS" if guarded else PREDICTIONS
     lines = [
@@ -87,6 +98,8 @@ def _note(entry: Entry, board: Board, task: str, *, guarded: bool, pictures: boo
         ]
     else:
         lines += ["`rows/` holds what metrics measured per sample. No question and no picture of the data is in this folder."]
+    if files:
+        lines += ["", f"Metrics were given {', '.join(path.name for path in files)}: verifying looks for it beside the board's rules."]
     if pictures:
         lines += ["", "Pictures are not in it: scores of pictures can be derived from the rows alone."]
     return "\n".join(lines) + "\n"

@@ -18,8 +18,9 @@ from medbench.identity import digest, safe_name
 from medbench.index import Indexed, digests_of, read_index
 from medbench.joining import join
 from medbench.leaderboard.board import Board, BoardTask
-from medbench.leaderboard.deriving import Derived, board_metrics, derive, packed_digest, replicates_wanted, seed_of, sources_of, ways_of
+from medbench.leaderboard.deriving import Derived, board_metrics, derive, packed_digest, replicates_wanted, seed_of, sources_of
 from medbench.leaderboard.entries import Cell, Entry, Result, cell_key
+from medbench.leaderboard.ways import ways_of
 from medbench.options import RunOptions
 from medbench.plan import Plan, resolve
 from medbench.record import to_json

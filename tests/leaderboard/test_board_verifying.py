@@ -23,7 +23,7 @@ def packed(place, tmp_path):
     """A board, an entry on it, and its submission."""
     board = place.write()
     entry = place.entry(board)
-    return board, entry, pack(place.folder, entry, board, tmp_path / "submission")
+    return board, entry, pack(place.folder, entry, board, tmp_path / "submission", place.registry)
 
 
 def _verify(place, data, entry, board, predictions, rows=None):
@@ -103,13 +103,13 @@ def test_a_submission_holds_no_path_and_no_reference(packed, tmp_path):
 def test_packing_overwrites_nothing(place, packed):
     board, entry, out = packed
     with pytest.raises(UsageError, match="something in it already"):
-        pack(place.folder, entry, board, out)
+        pack(place.folder, entry, board, out, place.registry)
 
 
 def test_of_guarded_data_neither_predictions_nor_rows_are_packed(place, tmp_path):
     board = place.write()
     entry = place.entry(board, data=write_fake_data(tmp_path / "guarded", access="credentialed"))
-    out = pack(place.folder, entry, board, tmp_path / "submission")
+    out = pack(place.folder, entry, board, tmp_path / "submission", place.registry)
     assert sorted(path.name for path in out.iterdir()) == ["README.md", "entry.json"]
     note = (out / "README.md").read_text()
     assert entry.results[0].predictions in note
@@ -119,7 +119,7 @@ def test_of_guarded_data_neither_predictions_nor_rows_are_packed(place, tmp_path
 def test_what_a_failure_said_is_not_packed(place, tmp_path):
     board = place.write(head="max_failed = 0.5\n")
     entry = place.entry(board, "fake-faulty", model_options={"raise_on": "Question 3:"})
-    out = pack(place.folder, entry, board, tmp_path / "submission")
+    out = pack(place.folder, entry, board, tmp_path / "submission", place.registry)
     assert "told to raise" in place.folder.predictions.read_text()
     assert "told to raise" not in (out / "predictions.jsonl").read_text()
 
@@ -134,7 +134,7 @@ def hidden(place, tmp_path):
     (result,) = entry.results
     bare = msgspec.structs.replace(result, cells=(), others=(), contrasts=(), data=msgspec.structs.replace(result.data, manifest="0" * 32))
     submitted = sealed(msgspec.structs.replace(entry, results=(bare,)))
-    return board, submitted, pack(place.folder, submitted, board, tmp_path / "submission"), entry
+    return board, submitted, pack(place.folder, submitted, board, tmp_path / "submission", place.registry), entry
 
 
 def test_held_back_references_are_scored_by_the_maintainer_to_the_same_entry(place, data, hidden, tmp_path):

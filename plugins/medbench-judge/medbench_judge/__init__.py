@@ -118,6 +118,7 @@ CARDS = (
         title="preference of a judge between two runs, asked in both orders",
         takes=("text",),
         asks=("judge",),
+        paths=("against", "runs"),
         calls=2,
         asked_tokens=(1_000, 300),
         conventions={"judge": ("pairwise@1",)},
@@ -140,6 +141,7 @@ CARDS = (
         title="a scale of your own, as a TOML file: levels, prompt, how the reply is read",
         takes=("text",),
         asks=("judge",),
+        paths=("file",),
         asked_tokens=(800, 300),
         scores={
             "average": _score("mean level", None, None, primary=True, higher=None),

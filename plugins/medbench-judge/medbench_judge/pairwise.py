@@ -152,8 +152,8 @@ class Pairwise:
 
     @property
     def identity(self) -> str:
-        """Hash of the words that the judge is told: rows of other words are never taken for these."""
-        return self.prompt.hash
+        """Hashes of the words that the judge is told and of the other run's answers: rows of others are never taken for these."""
+        return f"{self.prompt.hash}-{self._record.predictions[:16]}"
 
     def signature(self) -> dict[str, Any]:
         """Return what the number rests on: version and hash of the words, temperature, the other run and its predictions."""

@@ -14,6 +14,9 @@ from medbench.errors import UsageError
 from medbench.leaderboard.admission import problems
 from medbench.leaderboard.board import read_board
 from medbench.leaderboard.making import Stated, make_entry
+from medbench.leaderboard.packing import pack
+from medbench.leaderboard.verifying import gather, verify
+from medbench.record import to_json
 from medbench.registry import load_registry
 from medbench.runs import RunFolder
 from medbench.testing.endpoint import Endpoint
@@ -84,3 +87,40 @@ def test_the_judge_that_the_board_names_is_the_one_that_counts(judged, tmp_path,
 def test_options_that_were_given_when_scoring_are_found_by_what_the_record_says(judged, tmp_path, judge, options):
     made, _ = entry(judged, tmp_path, f'conventions = {{ by = "{judge}" }}')
     assert made.results[0].options == options
+
+
+RUBRIC = """name = "worth"
+prompt = "How much is it worth? {levels} {candidate} {reply}"
+[levels]
+1 = "little"
+2 = "much"
+"""
+COLUMN = 'score = "rubric/average"'
+
+
+def test_a_rubrics_place_is_nobodys_business_and_it_goes_along(judged, tmp_path):
+    folder, registry = judged
+    mine = tmp_path / "home" / "ann" / "worth.toml"
+    mine.parent.mkdir(parents=True)
+    mine.write_text(RUBRIC)
+    with Endpoint('{"reason": "x", "level": 2}') as endpoint:
+        judge = {"judge": "openai:buyer", "judge_options": {"base_url": endpoint.url, "local": "true"}}
+        given = {"metrics": ("rubric",), "metric_options": {"rubric.file": str(mine)}, "registry": registry}
+        api.score(run=folder.path, runs_dir=str(folder.path.parents[2]), **judge, **given)
+    place = tmp_path / "judged"
+    place.mkdir()
+    rules = BOARD.format(manifest=folder.read_record().data.manifest, conventions="").replace('score = "vqa-judge/overall"', COLUMN)
+    (place / "board.toml").write_text(rules)
+    board = read_board(place)
+    made = make_entry(folder, board, registry, Stated(weights=f"mine@{'0' * 40}"))
+    assert made.results[0].options == {"rubric": {"file": "worth.toml"}}
+    assert b"home" not in to_json(made)
+
+    out = pack(folder, made, board, tmp_path / "submission", registry)
+    assert (out / "worth.toml").read_text() == RUBRIC
+    assert "worth.toml" in (out / "README.md").read_text()
+    mine.rename(place / "worth.toml")
+    (result,) = made.results
+    material = gather(result, folder.predictions, str(folder.read_plan().root), registry)
+    (checked,) = verify(made, result, material, board, registry, rows=folder.rows).scores
+    assert (checked.status, checked.off) == ("from rows only", 0.0)
