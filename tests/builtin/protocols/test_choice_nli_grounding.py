@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from medbench.builtin.metrics.classification_decisions import Accuracy
 from medbench.builtin.protocols.choice import Choice, named_option
 from medbench.builtin.protocols.grounding import Grounding
-from medbench.builtin.protocols.nli import Nli
+from medbench.builtin.protocols.nli import Nli, best_threshold
 from medbench.errors import DataError, UsageError
 from medbench.types import Failed, Ground, HeatMap, Image, Pair, Probabilities, Sample, Text, Vector
 
@@ -135,6 +135,31 @@ def test_a_sentence_that_failed_fails_its_pairs():
     made = [p.value for p in Nli().predictions(SENTENCES, Sentences("c"), Nli.Params())]
     assert [isinstance(value, Probabilities) for value in made] == [True, False, True]
     assert all(isinstance(p.value, Failed) for p in Nli().predictions(SENTENCES, Sentences(*"abcd"), Nli.Params()))
+
+
+def test_a_development_set_says_which_threshold_is_best():
+    pairs = [("a", "b", 1.0), ("a", "e", 1.0), ("a", "c", 0.0), ("a", "d", 0.0), ("b", "c", None)]
+    samples = [
+        Sample(id=str(n), group=str(n), split="val", prompt=one, references=(other,), labels={"entailment": truth})
+        for n, (one, other, truth) in enumerate(pairs)
+    ]
+    outputs = Sentences()
+    outputs.vectors = {**Sentences.vectors, "e": [0.8, 0.6]}
+    assert Nli().remarks(samples, outputs, Nli.Params()) == ["highest accuracy on these 4 pairs: 100.0% at --param threshold=0.4000"]
+    assert Nli().remarks(samples, Sentences(*"abcde"), Nli.Params()) == []
+
+
+def test_a_threshold_that_nobody_chose_is_named():
+    assert "--split val says which" in Nli().remarks(SENTENCES, Sentences(), Nli.Params())[0]
+    assert Nli().remarks(SENTENCES, Sentences(), Nli.Params(threshold=0.3)) == []
+
+
+@given(st.lists(st.tuples(st.floats(-1, 1), st.booleans()), min_size=1, max_size=12))
+def test_no_threshold_is_better_than_the_best(pairs):
+    cosines, truth = np.array([c for c, _ in pairs]), np.array([float(t) for _, t in pairs])
+    threshold, accuracy = best_threshold(cosines, truth)
+    assert ((cosines >= threshold) == (truth == 1)).mean() == accuracy
+    assert accuracy >= max(((cosines >= other) == (truth == 1)).mean() for other in np.linspace(-0.99, 0.99, 23)) - 1e-12
 
 
 def test_each_sentence_is_asked_once_and_two_are_needed():
