@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from medbench.cards import ModelCard
-from medbench.errors import PluginError, Problem, UsageError
+from medbench.errors import MedbenchError, PluginError, Problem, UsageError
 from medbench.options import convert_options
 from medbench.registry import Registry, missing_modules
 
@@ -31,7 +32,7 @@ def convert(registry: Registry, name: str, parts: Mapping[str, str], out: Path, 
         The folder.
 
     Raises:
-        UsageError: a part is missing, unknown, or of another kind; or the model has no converter.
+        UsageError: a part is missing, unknown, or of another kind; the model has no converter; or there is something at `out`.
         PluginError: a package that it needs is absent.
     """
     card = registry.get(ModelCard, name)
@@ -45,10 +46,25 @@ def convert(registry: Registry, name: str, parts: Mapping[str, str], out: Path, 
         for key, needed in taken.items()
         if needed and key not in parts
     ]
+    if out.expanduser().exists():
+        problems.append(Problem(f"{out}: exists", "name another folder, or remove it"))
     if problems:
         raise UsageError("; ".join(problem.message for problem in problems), hint=problems[0].hint)
-    made: Path = function(**given, out=out, trust_pickle=trust_pickle)
+    try:
+        made: Path = function(**given, out=out, trust_pickle=trust_pickle)
+    except MedbenchError as error:
+        error.hint = flagged(error.hint)
+        raise
     return made
+
+
+def flagged(hint: str) -> str:
+    """Return a hint of what loads weights, which says how a run is told to trust them, in this verb's words.
+
+    >>> flagged("trust its maker with --model-option trust_pickle=true")
+    'trust its maker with --trust-pickle'
+    """
+    return re.sub(r"(--model-option )?\btrust_pickle=true\b", "--trust-pickle", hint)
 
 
 def parts_of(function: Any) -> dict[str, bool]:

@@ -131,6 +131,11 @@ class ModelFacts(Struct):
     untrained: bool = False
     networked: bool = False
 
+    @property
+    def called(self) -> str:
+        """Return what tables call it: what it calls itself once loaded (`called` in its facts), else the name of its card."""
+        return str(self.loaded.get("called") or self.name)
+
 
 class RunRecord(Struct):
     """A run, whole. Written once, atomically; the same command on the same machine gives the same bytes."""

@@ -85,7 +85,7 @@ def _rows(task: Task, outcomes: Sequence[Outcome], columns: dict[str, str]) -> I
     for condition in conditions:
         found = [{f"{s.metric}/{s.name}": s for s in _scores(record, task) if as_text(s.condition) == condition} for record in records]
         yield SuiteRow(
-            model=first.cell.model,
+            model=records[0].model.called,
             axes=_axes(first),
             condition=condition,
             seeds=tuple(outcome.cell.seed for outcome in outcomes if outcome.record),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -35,9 +37,6 @@ class Plugin:
 
 @pytest.fixture
 def registry(monkeypatch):
-    import sys
-    from types import SimpleNamespace
-
     monkeypatch.setitem(sys.modules, __name__, SimpleNamespace(written=written))
     return load_registry(Plugin())
 
@@ -64,6 +63,21 @@ def test_what_cannot_be_converted_is_refused_in_one_line(registry, tmp_path, nam
     with pytest.raises(kind, match=said):
         convert(registry, name, parts, tmp_path / "out", trust_pickle=False)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_that_exists_is_refused_before_anything_is_read(registry, tmp_path):
+    with pytest.raises(UsageError, match=f"good needs source; {tmp_path}: exists"):
+        convert(registry, "good", {}, tmp_path, trust_pickle=False)
+
+
+def test_the_verb_speaks_of_its_own_flag(registry, monkeypatch, tmp_path):
+    def refusing(*, out, trust_pickle):
+        raise UsageError("a pickle", hint="trust its maker with --model-option trust_pickle=true")
+
+    monkeypatch.setattr(sys.modules[__name__], "written", refusing)
+    with pytest.raises(UsageError) as raised:
+        convert(registry, "good", {}, tmp_path / "out", trust_pickle=False)
+    assert raised.value.hint == "trust its maker with --trust-pickle"
 
 
 def test_the_verb_says_what_it_cannot_do(capsys, tmp_path):

@@ -7,11 +7,12 @@ import importlib
 
 import pytest
 
+CORE = ["cards", "converting", "errors", "files", "identity", "roots", "testing.models", "types"]
 ENCODERS = [f"builtin.protocols.{name}" for name in ("choice", "embedding", "prompts", "shots", "standings")]
 MEASURES = [f"builtin.metrics.{name}" for name in ("heat_cells", "rankings")]
 
 
-@pytest.mark.parametrize("name", ["errors", "types", "cards", "identity", "files", "roots", "testing.models", *ENCODERS, *MEASURES])
+@pytest.mark.parametrize("name", [*CORE, *ENCODERS, *MEASURES])
 def test_examples(name):
     module = importlib.import_module(f"medbench.{name}")
     result = doctest.testmod(module)

@@ -45,6 +45,13 @@ def test_what_is_no_record_is_a_message(tmp_path, content, said):
     assert "run.json" in caught.value.message
 
 
+def test_a_model_is_called_as_it_calls_itself_once_loaded():
+    facts = ModelFacts(name="m", identity="m-1")
+    assert facts.called == "m"
+    assert msgspec.structs.replace(facts, loaded={"called": "m on another base"}).called == "m on another base"
+    assert "called" not in to_json(record(model=facts)).decode()
+
+
 def test_a_record_that_is_not_there_says_how_to_get_it(tmp_path):
     with pytest.raises(DataError, match="no such record"):
         read_record(tmp_path / "run.json")

@@ -73,7 +73,7 @@ def print_scores(record: RunRecord, registry: Registry, folder: Path) -> None:
         _print_block(out, name or "score", rows, scores)
     for name, scores in _grouped(score for score in record.scores if score.subgroup and _primary(score, registry)).items():
         rows = [[f"{cells.label(s, labels[s.metric])}  {as_text(s.subgroup)}", *_row(s, {}, several=True)[1:]] for s in scores]
-        _print_block(out, f"{name} · subgroups", rows, scores)
+        _print_block(out, f"{name} · subgroups" if name else "subgroups", rows, scores)
     shown = [c for c in record.contrasts if ":" not in c.name and not c.condition]  # the record has them all
     if shown:
         print()
@@ -89,6 +89,10 @@ def _print_block(out: Any, name: str, rows: Sequence[Sequence[str]], scores: Seq
     note = next((note for score in scores if (note := cells.failure_note(score))), "")
     if note:
         out.print(note, soft_wrap=True)
+    for score in scores:
+        if said := cells.beside(score):
+            where = f" at {as_text(score.subgroup)}" if score.subgroup else ""
+            out.print(f"{score.name}{where}: {said}", soft_wrap=True)
 
 
 def _primary(score: Score, registry: Registry) -> bool:

@@ -26,6 +26,7 @@ def decode_ahead(
     mode: str = "RGB",
     prepare: Callable[[Pil.Image], Any] | None = None,
     ahead: int = 0,
+    opaque: bool = False,
 ) -> Iterator[Any]:
     """Yield one decoded picture per image, in order, or the `InputError` of one that cannot be decoded.
 
@@ -35,13 +36,14 @@ def decode_ahead(
         mode: Pillow mode of the pictures.
         prepare: What is done to a picture in its thread (resizing, say), so that large ones do not pile up.
         ahead: Pictures at most that wait or are being decoded; 0: four per worker.
+        opaque: Refuse pictures that are transparent anywhere; see `decode`.
     """
     workers = workers or min(8, os.cpu_count() or 1)
     room = ahead or AHEAD * workers
 
     def made(image: Image) -> Any:
         try:
-            picture = decode(image, mode)
+            picture = decode(image, mode, opaque=opaque)
             return prepare(picture) if prepare else picture
         except InputError as error:
             return error

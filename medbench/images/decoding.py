@@ -41,11 +41,16 @@ _BLOCK = 1 << 20
 _one_large = threading.Lock()
 
 
-def decode(image: Image, mode: str = "RGB") -> Pil.Image:
+def decode(image: Image, mode: str = "RGB", *, opaque: bool = False) -> Pil.Image:
     """Return the decoded picture in a Pillow mode (`RGB`, `L`).
 
     DICOM files are known by their suffix or their magic; of several frames the first one is taken. 16-bit pictures are
     brought to 8 bits by their own range, transparent ones are laid on black.
+
+    Args:
+        image: Where it is.
+        mode: Of the result.
+        opaque: Refuse a picture of which any pixel is transparent. An alpha channel that hides nothing is no reason.
 
     Raises:
         InputError: the file is missing, broken, too large or no picture, or its preset is unknown; the message names the file.
@@ -57,7 +62,7 @@ def decode(image: Image, mode: str = "RGB") -> Pil.Image:
     try:
         if container_of(image.path) != image.path:
             with open_picture(image.path) as opened:
-                return _shown(image, opened, mode)
+                return _shown(image, opened, mode, opaque=opaque)
         with _regular(image.path) as file:
             head = file.read(132)
             if head[128:] == _MAGIC or image.path.lower().endswith(_DICOM):
@@ -65,7 +70,7 @@ def decode(image: Image, mode: str = "RGB") -> Pil.Image:
 
                 return decode_dicom(image.path, image.preset, mode)
             file.seek(0)
-            return _decode_plain(image, file, mode)
+            return _decode_plain(image, file, mode, opaque=opaque)
     except (InputError, MemoryError):
         raise
     except FileNotFoundError:
@@ -109,25 +114,35 @@ def _without_waiting(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
-def _decode_plain(image: Image, file: IO[bytes], mode: str) -> Pil.Image:
+def _decode_plain(image: Image, file: IO[bytes], mode: str, *, opaque: bool) -> Pil.Image:
     from PIL import Image as Pil  # noqa: PLC0415 - loaded by those who decode
     from PIL import UnidentifiedImageError  # noqa: PLC0415 - loaded by those who decode
 
     try:
         with Pil.open(file, formats=FORMATS) as opened:
-            return _shown(image, opened, mode)
+            return _shown(image, opened, mode, opaque=opaque)
     except UnidentifiedImageError:
         raise InputError(f"{image.path}: not a picture of a known kind") from None
     except (Pil.DecompressionBombError, Pil.DecompressionBombWarning):
         raise InputError(f"{image.path}: cannot be decoded (more than {MAX_PIXELS:,} pixels)") from None
 
 
-def _shown(image: Image, opened: Pil.Image, mode: str) -> Pil.Image:
+def _shown(image: Image, opened: Pil.Image, mode: str, *, opaque: bool) -> Pil.Image:
     require_decodable(image.path, *opened.size)
     if image.preset == "blank":
         return blank(mode, opened.size)
     with memory_guard(opened.width * opened.height):
+        if opaque and _is_transparent(opened):
+            raise InputError(f"{image.path}: part of the picture is transparent, and what lies behind it is not known")
         return _eight_bits(opened, mode)
+
+
+def _is_transparent(opened: Pil.Image) -> bool:
+    """Say whether any pixel lets something through."""
+    if not opened.has_transparency_data:
+        return False
+    layer = opened if opened.mode in {"RGBA", "LA"} else opened.convert("RGBA")
+    return any(layer.getchannel("A").histogram()[:255])
 
 
 def _eight_bits(opened: Pil.Image, mode: str) -> Pil.Image:

@@ -148,7 +148,7 @@ def _row(record: RunRecord, scores: dict[str, Score], columns: dict[str, str], v
 def _system(record: RunRecord) -> str:
     options: Condition = record.model.options
     shown = ", ".join(f"{name}={value}" for name, value in sorted(options.items()))
-    return f"{record.model.name} ({shown})" if shown else record.model.name
+    return f"{record.model.called} ({shown})" if shown else record.model.called
 
 
 def _marks(record: RunRecord, varied: Sequence[str]) -> Iterable[str]:

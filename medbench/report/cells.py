@@ -14,10 +14,12 @@ ROUGH = "†"
 
 
 def number(value: float | None, unit: str, *, signed: bool = False) -> str:
-    """Return a value as it is printed: per cent with one decimal for rates, three decimals otherwise.
+    """Return a value as it is printed: per cent with one decimal for rates, three decimals otherwise, more where those are noughts.
 
     >>> number(0.7412, "fraction"), number(1.2345, "score"), number(None, "score"), number(-0.129, "fraction", signed=True)
     ('74.1', '1.234', '–', '−12.9')
+    >>> number(0.00421, "score"), number(-0.0000961, "score"), number(1e-12, "score")
+    ('0.0042', '−0.000096', '0.000')
     """
     if value is None:
         return UNDEFINED
@@ -25,9 +27,15 @@ def number(value: float | None, unit: str, *, signed: bool = False) -> str:
         text = f"{value:+,.0f}" if signed else f"{value:,.0f}"
     else:
         shown = value * 100 if unit == "fraction" else value
-        digits = 1 if unit == "fraction" else 3
+        digits = 1 if unit == "fraction" else _decimals(shown)
         text = f"{shown:+.{digits}f}" if signed else f"{shown:.{digits}f}"
     return text.replace("-", "−")
+
+
+def _decimals(value: float) -> int:
+    """Return how many decimals show two digits that are no nought: 3 to 6; 3 where none would."""
+    size = abs(value)
+    return 3 if size >= 0.01 or size < 5e-7 else min(6, 1 - math.floor(math.log10(size)))
 
 
 def interval(low: float | None, high: float | None, unit: str, *, signed: bool = False) -> str:
@@ -73,7 +81,14 @@ def interval_cell(score: Score) -> str:
         shown = f"{shown} ±{number(score.spread, score.unit)}"
     if shown:
         return f"{shown} {ROUGH}" if score.note.startswith("rough") else shown
-    return score.note.partition(":")[2].strip() or score.note
+    why = score.note.partition("; ")[0]
+    return why.partition(":")[2].strip() or why
+
+
+def beside(score: Score) -> str:
+    """Return what a score says beside its value, where that is more than why an interval is rough or absent."""
+    why, _, more = score.note.partition("; ")
+    return more if score.low is None or why.startswith("rough") else score.note
 
 
 def coverage_cell(score: Score) -> str:

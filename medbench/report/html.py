@@ -88,7 +88,7 @@ def render_report(kept: Kept, registry: Registry, *, include_data: bool = False,
     page: str = template.render(
         version=medbench.__version__,
         record=record,
-        title=f"{record.task} · {record.model.name}",
+        title=f"{record.task} · {record.model.called}",
         banners=list(_banners(record, withheld=withheld)),
         facts=_facts(record),
         summary=_summary(record, registry),
@@ -214,7 +214,8 @@ def _blocks(record: RunRecord, registry: Registry) -> Iterator[Block]:
     for title, scores in grouped.items():
         marks = tuple(dict.fromkeys(note for score in scores if (note := cells.failure_note(score))))
         lines, members = ([_line(s, registry) for s in scores if (":" in s.name) is single] for single in (False, True))
-        yield Block(title=fit(title or "scores"), lines=tuple(lines), members=tuple(members), marks=marks[:1])
+        said = tuple(f"{score.name}: {beside}" for score in scores if (beside := cells.beside(score)))
+        yield Block(title=fit(title or "scores"), lines=tuple(lines), members=tuple(members), marks=(*marks[:1], *said))
 
 
 def _subgroups(record: RunRecord, registry: Registry) -> Iterator[Block]:
@@ -236,7 +237,8 @@ def _subgroups(record: RunRecord, registry: Registry) -> Iterator[Block]:
         )
         lines = tuple(_line(score, registry, name=fit(as_text(score.subgroup))) for score in scores)
         figure = shown(bars, Path()) if 1 < len(scores) <= OPEN_ROWS else None
-        yield Block(title=fit(title), lines=lines, figure=figure)
+        said = tuple(f"{as_text(score.subgroup)}: {beside}" for score in scores if (beside := cells.beside(score)))
+        yield Block(title=fit(title), lines=lines, figure=figure, marks=said)
 
 
 def _contrast(one: Any, registry: Registry) -> Mapping[str, str]:

@@ -9,10 +9,8 @@ from medbench.record import DataFacts, ModelFacts, RunRecord, Score
 from medbench.registry import load_registry
 
 
-def _shown(capsys, **facts):
-    score = Score(
-        metric="vqa", name="overall", value=0.5, low=0.4, high=0.6, n=10, n_groups=10, note="rough interval: only 10 groups", **facts
-    )
+def _shown(capsys, note="rough interval: only 10 groups", **facts):
+    score = Score(metric="vqa", name="overall", value=0.5, low=0.4, high=0.6, n=10, n_groups=10, note=note, **facts)
     record = RunRecord(
         task="t",
         fingerprint="f",
@@ -33,3 +31,9 @@ def test_answers_that_were_cut_or_could_not_be_read_are_counted_where_there_are_
 
 def test_a_rough_interval_is_told_in_the_datasets_own_unit(capsys):
     assert "† a rough interval: fewer than 20 studies" in _shown(capsys)
+
+
+def test_what_a_score_says_beside_its_value_is_told_below_the_table(capsys):
+    assert "\noverall: real and real 0.3\n" in _shown(capsys, note="real and real 0.3")
+    assert "\noverall at centre=a: real and real 0.3\n" in _shown(capsys, note="real and real 0.3", subgroup={"centre": "a"})
+    assert "overall:" not in _shown(capsys)

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image as Pil
 
 from medbench.errors import InputError
-from medbench.images import MAX_PIXELS, decode
+from medbench.images import MAX_PIXELS, decode, decode_ahead
 from medbench.types import Image
 
 
@@ -51,6 +51,28 @@ def test_a_transparent_colour_of_a_palette_is_black(tmp_path):
     picture.putpalette([255, 255, 255, 40, 40, 40])
     picture.putpixel((1, 0), 1)
     assert np.asarray(decode(saved(tmp_path / "x.png", picture, transparency=0), "L")).tolist() == [[0, 40]]
+
+
+@pytest.mark.parametrize(("mode", "clear", "solid"), [("RGBA", (9, 9, 9, 254), (9, 9, 9, 255)), ("LA", (9, 0), (9, 255))])
+def test_where_pictures_must_be_opaque_an_alpha_that_hides_something_is_refused(tmp_path, mode, clear, solid):
+    picture = Pil.new(mode, (2, 1), solid)
+    assert np.asarray(decode(saved(tmp_path / "x.png", picture), "L", opaque=True)).tolist() == [[9, 9]]
+    picture.putpixel((1, 0), clear)
+    image = saved(tmp_path / "x.png", picture)
+    with pytest.raises(InputError, match=r"x\.png: part of the picture is transparent"):
+        decode(image, opaque=True)
+    assert decode(Image(path=image.path, preset="blank"), opaque=True).size == (2, 1)
+    (failed,) = decode_ahead([image], 1, opaque=True)
+    assert isinstance(failed, InputError)
+
+
+def test_where_pictures_must_be_opaque_a_transparent_colour_counts_where_it_is_used(tmp_path):
+    picture = Pil.new("P", (2, 1))
+    picture.putpalette([40, 40, 40, 255, 255, 255])
+    assert np.asarray(decode(saved(tmp_path / "x.png", picture, transparency=1), "L", opaque=True)).tolist() == [[40, 40]]
+    with pytest.raises(InputError, match="is transparent"):
+        decode(saved(tmp_path / "y.png", picture, transparency=0), opaque=True)
+    assert np.asarray(decode(saved(tmp_path / "z.png", grey([[7, 7]])), "L", opaque=True)).tolist() == [[7, 7]]
 
 
 def test_a_colour_space_that_cannot_be_converted_is_an_input_error(tmp_path):

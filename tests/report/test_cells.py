@@ -52,6 +52,26 @@ def test_intervals_say_when_they_are_rough_or_why_there_is_none():
     assert cells.interval_cell(_score(low=None, high=None, note="no interval: fewer than 2 groups")) == "fewer than 2 groups"
 
 
+def test_what_stands_beside_a_value_is_neither_why_it_is_rough_nor_why_it_is_absent():
+    assert cells.beside(_score()) == cells.beside(_score(note="rough interval: only 9 groups")) == ""
+    assert cells.beside(_score(note="a floor of 3; few pictures")) == "a floor of 3; few pictures"
+    assert cells.beside(_score(note="rough interval: only 9 groups; a floor of 3")) == "a floor of 3"
+    absent = _score(low=None, high=None, note="no interval: too few pictures; a floor of 3; more")
+    assert cells.interval_cell(absent) == "too few pictures"
+    assert cells.beside(absent) == "a floor of 3; more"
+
+
+def test_small_numbers_show_two_digits():
+    assert [cells.number(value, "score") for value in (0.0, 0.01, 0.0099, 0.00012, 0.0000004)] == [
+        "0.000",
+        "0.010",
+        "0.0099",
+        "0.00012",
+        "0.000",
+    ]
+    assert cells.interval(-0.0001, 2.0, "score") == "[−0.00010, 2.000]"
+
+
 def test_empty_answers_are_a_rate_of_the_scored():
     assert cells.empty_cell(_score(n=8, n_empty=2)) == "25.0"
     assert cells.empty_cell(_score(n=0)) == "–"

@@ -19,6 +19,7 @@ CARDS = (
         batch_size=32,
         licence="MIT (its card: for research)",
         trained_on=("mimic-cxr",),
+        converts="medbench_biovil.convert:convert",
         source="Bannur et al., CVPR 2023, arXiv 2301.04558; microsoft/BiomedVLP-BioViL-T; https://github.com/microsoft/hi-ml",
     ),
 )

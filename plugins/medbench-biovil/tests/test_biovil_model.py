@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 import pytest
 import torch
-from medbench_biovil import convert, medbench_cards
+from medbench_biovil import medbench_cards
 from medbench_biovil.encoder import IMAGE_FILES
 from medbench_biovil.model import BioVilT
 from medbench_biovil.pixels import seen_box
@@ -21,6 +21,7 @@ from scipy import ndimage
 
 from medbench import api
 from medbench.cards import ReaderCard
+from medbench.converting import convert
 from medbench.errors import MedbenchError, UsageError
 from medbench.hookspecs import hookimpl
 from medbench.registry import load, load_registry
@@ -129,21 +130,26 @@ def test_a_published_folder_is_loaded_strictly_and_its_pickle_only_when_trusted(
     assert unit(said).shape == (16,)
 
 
-def test_a_converted_folder_gives_the_same_without_a_pickle(published, small, films, tmp_path, capsys, monkeypatch):
+def test_a_converted_folder_gives_the_same_without_a_pickle(published, small, films, tmp_path):
     out = tmp_path / "converted"
-    monkeypatch.setattr(sys, "argv", ["convert", str(published), str(out)])
-    assert convert.main() == 2
-    assert "a pickle, which is not read" in capsys.readouterr().err
-    monkeypatch.setattr(sys, "argv", ["convert", str(published), str(out), "--trust-pickle"])
-    assert convert.main() == 0
-    assert f"weights={out}" in capsys.readouterr().out
+    registry = load_registry(medbench_biovil)
+    with pytest.raises(MedbenchError, match="a pickle, which is not read") as refused:
+        convert(registry, "biovil-t", {"weights": str(published)}, out, trust_pickle=False)
+    assert refused.value.hint.endswith("trust its maker with --trust-pickle")
+    assert list(tmp_path.iterdir()) == []
+    assert convert(registry, "biovil-t", {"weights": str(published)}, out, trust_pickle=True) == out
     assert not list(out.glob("*.pt"))
     asked = [Embed(images=films[:1]), Embed(text="no effusion")]
     before = replies(BioVilT(weights=str(published), device="cpu", trust_pickle=True).embed, asked)
     after = replies(BioVilT(weights=str(out), device="cpu").embed, asked)
     assert [one.data for one in before] == [one.data for one in after]
-    with pytest.raises(MedbenchError, match="not empty"):
-        convert.convert(published, out, trust_pickle=True)
+    with pytest.raises(UsageError, match="exists"):
+        convert(registry, "biovil-t", {"weights": str(published)}, out, trust_pickle=True)
+    apart = shutil.move(shutil.copytree(published, tmp_path / "text") / IMAGE_FILES[1], tmp_path / "image.pt")
+    parts = {"weights": str(tmp_path / "text"), "image_weights": str(apart)}
+    again = convert(registry, "biovil-t", parts, tmp_path / "again", trust_pickle=True)
+    for path in out.glob("*.safetensors"):
+        assert path.read_bytes() == (again / path.name).read_bytes(), path.name
 
 
 def test_the_image_side_may_lie_elsewhere(published, small, tmp_path):

@@ -54,7 +54,8 @@ def fit(
     _refuse(model)
     with tempfile.TemporaryDirectory(prefix="medbench-tiny-") as scratch:
         learner = learner_of(model, examples, Path(scratch), seed)
-        return run_stages(learner, stages_of(model), examples, validation, out, seed, plainly(events), settings=_settings(model))
+        settings = Settings.on(place(model.device, model.dtype, model.attn), workers=model.workers, save_every=model.recipe.save_every)
+        return run_stages(learner, stages_of(model), examples, validation, out, seed, plainly(events), settings=settings)
 
 
 def _refuse(model: LlavaLora) -> None:
@@ -118,17 +119,6 @@ def _length(model: LlavaLora) -> dict[str, Any]:
         return {"epochs": recipe.epochs}
     steps = recipe.setting("steps", tiny=tiny)
     return {"steps": steps} if steps else {"epochs": recipe.setting("epochs", tiny=tiny)}
-
-
-def _settings(model: LlavaLora) -> Settings:
-    placement = place(model.device, model.dtype, model.attn)
-    half = {torch.bfloat16: "bf16", torch.float16: "fp16"}.get(placement.dtype, "")
-    return Settings(
-        device="cpu" if placement.device.type == "cpu" else "auto",
-        precision=half,
-        workers=model.workers or 2,
-        save_every=model.recipe.save_every,
-    )
 
 
 def learner_of(model: LlavaLora, examples: Sequence[Example], scratch: Path, seed: int) -> Learner:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from medbench_torch.fit import Batch, Pictures, Stage, Trains, chosen
+from medbench_torch.fit import Batch, Pictures, Stage, Trains, chosen, lora_in_words, write_card
 from medbench_torch.loading import quiet
 from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
 from safetensors.torch import save_file
@@ -170,8 +170,6 @@ class Learner:
 
     def save(self, folder: Path, stage: Stage, state: Mapping[str, torch.Tensor], facts: Mapping[str, Any]) -> None:
         """Write `base/` after a stage that trained all or parts, `adapter/` after one that trained LoRA."""
-        from medbench_llava.adapter_card import write_card
-
         if stage.trains == "lora":
             out = folder / "adapter"
             self._save_adapter(out, state)
@@ -181,7 +179,17 @@ class Learner:
                 self.speaker.model.save_pretrained(out, state_dict=dict(state))
                 self.speaker.tokenizer.save_pretrained(out)
                 self.speaker.pixels.processor.save_pretrained(out)
-        write_card(out, self.identity(), facts)
+        adapter = stage.trains == "lora"
+        beside = "; the projector as a whole beside it" if self._lora["projector"] else ""
+        write_card(
+            out,
+            self.identity(),
+            facts,
+            title=f"LLaVA, {'a LoRA adapter' if adapter else 'whole weights'} fitted by medbench",
+            begun=f"{self._base['name'] or 'a folder'} (digest {self._base['digest']})",
+            use="llava-lora --model-option adapter=THIS_FOLDER" if adapter else "llava --model-option weights=THIS_FOLDER",
+            about=[lora_in_words(self._lora, f"all linear modules of the language model{beside}")] if adapter else (),
+        )
 
     def _save_adapter(self, out: Path, state: Mapping[str, torch.Tensor]) -> None:
         """Write what PEFT writes, in its current spelling; the base is named by the card, not by a path of this machine."""

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-import msgspec
-
 from medbench.errors import UsageError
-from medbench.types import Struct
+from medbench.recipes import Options
 
 PUBLISHED = {
     "lora": {"lr": 2e-4, "projector_lr": 2e-5, "epochs": 1.0, "accumulate": 1, "warmup": 0.03, "batch": 16},
@@ -20,7 +17,7 @@ TINY = {"lr": 3e-3, "projector_lr": 2e-3, "steps": 240, "warmup": 20.0, "batch":
 """Of the small model of `preset=tiny`, whose base is made here too."""
 
 
-class Recipe(Struct):
+class Recipe(Options):
     """The options of a fit as a user gives them; None: as published, or as the preset has it."""
 
     train: str = "lora"
@@ -52,11 +49,6 @@ class Recipe(Struct):
     tasks: str = ""
     """Weights of several tasks: `vqa-rad=3,slake=1`; empty: all examples in one pool."""
 
-    @property
-    def given(self) -> list[str]:
-        """Return the options that are not at their default."""
-        return [name for name in self.__struct_fields__ if getattr(self, name) != getattr(Recipe(), name)]
-
     def setting(self, name: str, *, tiny: bool) -> Any:
         """Return what an option is: as given, as the preset has it, as published."""
         if name in self.__struct_fields__ and (said := getattr(self, name)) is not None:
@@ -71,14 +63,9 @@ class Recipe(Struct):
         Raises:
             UsageError: naming the option.
         """
-        for name in ("r", "alpha", "lr", "epochs", "steps", "minutes", "accumulate", "max_length", "base_steps", "base_lr"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise UsageError(f"{name}={value}: must be above 0", hint=f"leave {name} out for its default")
-        if not 0 <= self.dropout < 1:
-            raise UsageError(f"dropout={self.dropout:g}: a share, 0 to below 1")
-        if len(said := [name for name in ("epochs", "steps", "minutes") if getattr(self, name) is not None]) > 1:
-            raise UsageError(f"{' and '.join(said)}: one of them says how long", hint="give steps, epochs or minutes")
+        self.check_positive("r", "alpha", "lr", "epochs", "steps", "minutes", "accumulate", "max_length", "base_steps", "base_lr")
+        self.check_shares("dropout")
+        self.check_alternatives("epochs", "steps", "minutes")
         if self.train != "lora" and (self.r is not None or self.alpha is not None):
             raise UsageError(f"r and alpha are LoRA's, and train={self.train}", hint="train=lora, or leave them out")
         self.weights_of_tasks()
@@ -99,15 +86,3 @@ class Recipe(Struct):
             if not sign:
                 raise UsageError(f"tasks={self.tasks}: not of the form name=weight", hint="tasks=vqa-rad=3,slake=1")
         return found
-
-    @classmethod
-    def of(cls, given: Mapping[str, Any]) -> Recipe:
-        """Return the recipe of some options, those that are None left at their default.
-
-        Raises:
-            UsageError: a value is of another kind.
-        """
-        try:
-            return msgspec.convert({name: value for name, value in given.items() if value is not None}, cls, strict=False)
-        except msgspec.ValidationError as error:
-            raise UsageError(f"fit: {error}") from None

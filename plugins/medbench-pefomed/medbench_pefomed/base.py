@@ -31,12 +31,30 @@ def has_projection(folder: Path) -> bool:
     return (folder / PROJECTION_FILE).is_file()
 
 
+def is_preset(folder: Path) -> bool:
+    """Say whether a base, its language model included, is a small one that a preset made."""
+    return is_base(folder) and bool(read_json(folder / CONFIG).get("preset"))
+
+
 def write_base(
-    folder: Path, config: Blip2VisionConfig, tower: Mapping[str, torch.Tensor], projection: Mapping[str, torch.Tensor] | None = None
+    folder: Path,
+    config: Blip2VisionConfig,
+    tower: Mapping[str, torch.Tensor],
+    projection: Mapping[str, torch.Tensor] | None = None,
+    *,
+    preset: str = "",
 ) -> Path:
-    """Write tower and projection; the language model is saved into `language_model/` by whoever has it."""
+    """Write tower and projection; the language model is saved into `language_model/` by whoever has it.
+
+    Args:
+        folder: Where to.
+        config: Of the tower.
+        tower: Its tensors.
+        projection: `weight` and `bias`; None: there is none yet.
+        preset: The preset that made tower and language model, if one did.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    said = {"model_type": KIND, "vision_config": _plain(config)}
+    said = {"model_type": KIND, "vision_config": _plain(config)} | ({"preset": preset} if preset else {})
     (folder / CONFIG).write_text(json.dumps(said, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     save_file(_cpu(tower), folder / VISION_FILE, metadata={"format": "pt"})
     if projection is not None:

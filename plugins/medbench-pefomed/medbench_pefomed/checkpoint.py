@@ -128,27 +128,39 @@ def write_tuned(
     return folder
 
 
-def check_fits(tuned: Adapter, language_model: Any, tower_width: int, named: str) -> None:
-    """Raise where what was tuned belongs to a language model or a tower of another size.
+def check_language_model(tuned: Adapter, config: Any, named: str) -> None:
+    """Raise where what was tuned belongs to a language model of another size.
 
     Args:
         tuned: From `read_tuned`.
-        language_model: The loaded one.
-        tower_width: Four times the width of the vision tower.
-        named: What the user called the language model, for the message.
+        config: Of the language model at hand.
+        named: What the user called it, for the message.
 
     Raises:
         WeightsError: it does.
     """
-    config = language_model.config.get_text_config()
     assert tuned.projector is not None
-    out, into = tuned.projector["weight"].shape
+    text = config.get_text_config()
     layers = 1 + max(int(found[1]) for path in tuned.lora if (found := re.search(r"\.(\d+)\.", path)))
-    wanted, there = (out, layers), (config.hidden_size, config.num_hidden_layers)
+    wanted, there = (tuned.projector["weight"].shape[0], layers), (text.hidden_size, text.num_hidden_layers)
     if wanted != there:
         theirs, ours = (f"{width} wide of {depth} layers" for width, depth in (wanted, there))
         said = f"{tuned.folder} was tuned on a language model {theirs}; {named} is {ours}"
         raise WeightsError(said, hint="language_model= takes the one it was tuned on: Llama-2-7b-chat for the released ones")
+
+
+def check_tower(tuned: Adapter, tower_width: int) -> None:
+    """Raise where a projection belongs to a tower of another width.
+
+    Args:
+        tuned: From `read_tuned`.
+        tower_width: Four times the width of the vision tower.
+
+    Raises:
+        WeightsError: it does.
+    """
+    assert tuned.projector is not None
+    into = tuned.projector["weight"].shape[1]
     if into != tower_width:
         raise WeightsError(
             f"{tuned.folder}: a projection of {into} numbers, and the vision tower gives {tower_width}", hint="another tower?"

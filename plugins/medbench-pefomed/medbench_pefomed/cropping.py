@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from medbench_torch.fit.pictures import read_picture
 from medbench_torch.images import Pixels
 
-from medbench.errors import InputError, UsageError
-from medbench.images import decode
 from medbench.types import Image
 
 if TYPE_CHECKING:
@@ -42,10 +41,7 @@ class Cropped:
         """
         from PIL import ImageOps
 
-        try:
-            picture = decode(image)
-        except InputError as error:
-            raise UsageError(f"a training picture cannot be used: {error}", hint="leave its sample out of the data") from error
+        picture = read_picture(image, opaque=True)
         part = picture.crop(box_of(picture, rng))
         return self._pixels(ImageOps.mirror(part) if rng.random() < 0.5 else part)
 

@@ -64,9 +64,8 @@ def fit(
             events({"left out": line})
     with tempfile.TemporaryDirectory(prefix="medbench-tiny-") as scratch:
         learner = learner_of(model, tasks, Path(scratch), seed)
-        facts = run_stages(
-            learner, stages_of(model, tasks), tasks, by_task(validation), out, seed, plainly(events), settings=_settings(model)
-        )
+        settings = Settings.on(place(model.device, model.dtype, model.attn), workers=model.workers, save_every=model.recipe.save_every)
+        facts = run_stages(learner, stages_of(model, tasks), tasks, by_task(validation), out, seed, plainly(events), settings=settings)
     return {**facts, "left_out": said, "option": "weights" if model.preset else "adapter"}
 
 
@@ -116,13 +115,6 @@ def _stage(model: MiniGptV2, name: str, shares: dict[str, float], published: Pub
     )
 
 
-def _settings(model: MiniGptV2) -> Settings:
-    placement = place(model.device, model.dtype, model.attn)
-    half = {torch.bfloat16: "bf16", torch.float16: "fp16"}.get(placement.dtype, "")
-    device = "cpu" if placement.device.type == "cpu" else "auto"
-    return Settings(device=device, precision=half, workers=model.workers or 2, save_every=model.recipe.save_every)
-
-
 def learner_of(model: MiniGptV2, tasks: Mapping[str, Sequence[Example]], scratch: Path, seed: int) -> Learner:
     """Return the model as the loop sees it, its base loaded; a preset's base is written below `scratch` first."""
     recipe, tiny = model.recipe, bool(model.preset)
@@ -138,8 +130,9 @@ def learner_of(model: MiniGptV2, tasks: Mapping[str, Sequence[Example]], scratch
             raise UsageError(f"r={recipe.r}: the fit begins from LoRA of rank {begun.r}", hint="leave r out, or begin from another adapter")
         lora = {"r": begun.r, "alpha": begun.alpha}
     dropout = (0.0 if tiny else PUBLISHED_DROPOUT) if recipe.dropout is None else recipe.dropout
-    named = "preset tiny" if tiny else model.language_model or ("" if model.weights else LLAMA)
+    named = "" if tiny else model.language_model or ("" if model.weights else LLAMA)
     begins = {
+        "preset": model.preset,
         "language_model": "" if Path(named).expanduser().exists() else named,
         "digests": {name: digest(path) for name, path in msgspec.structs.asdict(sources).items() if path is not None},
         "tuned": sources.tuned is not None,

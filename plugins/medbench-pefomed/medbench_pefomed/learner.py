@@ -9,15 +9,14 @@ from typing import Any
 import msgspec
 import numpy as np
 import torch
-from medbench_torch.fit import Batch, Stage, Trains
-from medbench_torch.fit.pictures import Pictures, augmented
+from medbench_torch.fit import Batch, Pictures, Stage, Trains, lora_in_words, write_card
+from medbench_torch.fit.pictures import augmented
 from medbench_torch.loading import quiet
 from peft import LoraConfig, inject_adapter_in_model
 from torch import nn
 from torch.nn import functional
 
 from medbench.errors import InputError, UsageError
-from medbench.files import write_whole
 from medbench.interfaces import Example
 from medbench.types import Generate, Image, Text
 from medbench_pefomed.base import LANGUAGE_MODEL, write_base
@@ -28,7 +27,6 @@ from medbench_pefomed.speaker import MiniGptSpeaker
 from medbench_pefomed.wording import QUESTIONS, Tag, evaluation_parts, training_parts
 
 IGNORED = -100
-CARD = "card.json"
 
 
 class Learner:
@@ -46,7 +44,7 @@ class Learner:
         self.speaker = speaker
         self.module: nn.Module = speaker.network
         self._base, self._lora, self._augment, self._seed = dict(base), dict(lora), augment, seed
-        self._pictures = Pictures(speaker.prepare)
+        self._pictures = Pictures(speaker.prepare, opaque=True)
         self._cropped = Cropped(speaker.pixels)
         self._tag: Tag = "report"
         self._as_asked = 0.0
@@ -121,13 +119,23 @@ class Learner:
             write_tuned(out, config, lora_tensors(state), projection)
         else:
             out = folder / "base"
-            write_base(out, self.speaker.network.vision_tower.config, _below(state, "vision_tower."), projection)
+            tower = _below(state, "vision_tower.")
+            write_base(out, self.speaker.network.vision_tower.config, tower, projection, preset=self._base.get("preset", ""))
             with quiet():
                 self.speaker.model.save_pretrained(out / LANGUAGE_MODEL, state_dict=_below(state, "language_model."))
                 self.speaker.tokenizer.save_pretrained(out / LANGUAGE_MODEL)
-        stages = [{name: value for name, value in one.items() if name != "seconds"} for one in facts["stages"]]
-        card = {**self.identity(), **facts, "stages": stages}
-        write_whole(out / CARD, msgspec.json.format(msgspec.json.encode(card, order="deterministic"), indent=2) + b"\n")
+        adapter = stage.trains == "lora"
+        named = "pefomed" if self.speaker.wording.processed else "minigpt-v2"
+        begun = self._base["preset"] and f"preset {self._base['preset']}"
+        write_card(
+            out,
+            self.identity(),
+            facts,
+            title=f"MiniGPT-v2, {'LoRA and projection' if adapter else 'tower, projection and language model'} fitted by medbench",
+            begun=begun or f"a folder (digests {', '.join(map(str, self._base['digests'].values()))})",
+            use=f"{named} --model-option weights={'BASE --model-option adapter=' if adapter else ''}THIS_FOLDER",
+            about=[lora_in_words(self._lora, f"{' and '.join(LORA_TARGETS)}; the projection as a whole beside it")] if adapter else (),
+        )
 
     def _picture(self, image: Image, rng: np.random.Generator | None) -> torch.Tensor:
         if rng is None or self._augment == "none":

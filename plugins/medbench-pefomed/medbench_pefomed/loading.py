@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from medbench_pefomed.model import MiniGptV2
 
 LLAMA = "meta-llama/Llama-2-7b-chat-hf"
+LLAMA_SIZE = (4096, 32)
+"""Width and layers of Llama-2-7b."""
+FAMILY = "MiniGPT-v2"
+OTHER = "MiniGPT-v2 with another LM"
 PROBE = "Are the lungs clear? Describe the heart, the lungs and the pleura."
 """Text on which the logits with and without LoRA are compared."""
 
@@ -57,15 +61,17 @@ def load(model: MiniGptV2) -> tuple[Generator, dict[str, Any]]:
             hint = "weights= or adapter= takes a released checkpoint, or a folder that medbench convert or medbench fit wrote"
             raise UsageError(f"{model.NAME} needs what was fine-tuned: its projection and LoRA", hint=hint)
         speaker, adapted = assemble(model, sources, placement, merge=model.merge)
-        kind = speaker.model.config.get_text_config().model_type
+        other = another_lm(speaker.model.config.get_text_config(), sources)
         stated = {
-            "family": "MiniGPT-v2" if kind == "llama" else f"MiniGPT-v2 with another LM ({kind})",
+            "family": f"{OTHER} ({other})" if other else FAMILY,
+            **({"called": f"{f'{model.NAME}, ' if model.PROCESSED else ''}{OTHER} ({other})"} if other else {}),
             "untrained": untrained,
             "weights_digest": "" if untrained else digest_of(*(digest(path) for path in (sources.vision, sources.language_model))),
             **speaker.facts(),
         }
         facts = loading.facts(speaker.network, placement, adapter=adapted, **stated)
-    return Generator(speaker, batch_size=model.batch_size or fitting_batch(speaker.model), workers=model.workers), facts
+    batch = model.batch_size or fitting_batch(speaker.model)
+    return Generator(speaker, batch_size=batch, workers=model.workers, opaque=True), facts
 
 
 def assemble(model: MiniGptV2, sources: Sources, placement: Placement, *, merge: bool) -> tuple[MiniGptSpeaker, dict[str, Any] | None]:
@@ -82,13 +88,21 @@ def assemble(model: MiniGptV2, sources: Sources, placement: Placement, *, merge:
     else:
         r, alpha = model.recipe.r or checkpoint.PUBLISHED_R, model.recipe.alpha or checkpoint.PUBLISHED_ALPHA
         tuned = checkpoint.read_tuned(sources.tuned, r=r, alpha=alpha, trust_pickle=model.trust_pickle)
-        checkpoint.check_fits(
-            tuned, language_model, network.multi_modal_projector.in_features, model.language_model or "its language model"
-        )
+        checkpoint.check_language_model(tuned, language_model.config, model.language_model or "its language model")
+        checkpoint.check_tower(tuned, network.multi_modal_projector.in_features)
         ids = tokenizer(PROBE, return_tensors="pt").to(placement.device)
         probed = {name: ids[name] for name in ("input_ids", "attention_mask")}
         network, adapted = apply_adapter(network, tuned, probe=lambda asked: asked(**probed), merge=merge, needs_projector=True)
     return MiniGptSpeaker(network, tokenizer, model.wording), adapted
+
+
+def another_lm(config: Any, sources: Sources) -> str:
+    """Return in words what the language model is where it is no Llama-2-7b, which MiniGPT-v2 has; the preset's stands for that one."""
+    kind, size = config.model_type, (config.hidden_size, config.num_hidden_layers)
+    if kind != "llama":
+        return str(kind)
+    own = sources.language_model.parent == sources.vision and base.is_preset(sources.vision)
+    return "" if own or size == LLAMA_SIZE else f"{kind}, {size[0]} wide of {size[1]} layers"
 
 
 def _put_projection(network: Any, given: dict[str, torch.Tensor] | None, source: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
@@ -36,6 +37,8 @@ class MiniGptNetwork(nn.Module):
         self.vision_tower = vision_tower
         self.multi_modal_projector = nn.Linear(GROUPED * vision_tower.config.hidden_size, width_of(language_model))
         self.language_model = language_model
+        # one without counts them by the mask itself (ALiBi)
+        self._takes_positions = "position_ids" in inspect.signature(language_model.forward).parameters
 
     @property
     def config(self) -> Any:
@@ -69,7 +72,7 @@ class MiniGptNetwork(nn.Module):
         return self.language_model(
             inputs_embeds=self.embedded(input_ids, tokens),
             attention_mask=attention_mask,
-            position_ids=(attention_mask.cumsum(-1) - 1).clamp(min=0),
+            **({"position_ids": (attention_mask.cumsum(-1) - 1).clamp(min=0)} if self._takes_positions else {}),
             logits_to_keep=logits_to_keep,
             use_cache=False,
         ).logits

@@ -16,6 +16,7 @@ from medbench_pefomed.base import LANGUAGE_MODEL, read_projection, write_base
 from medbench_pefomed.checkpoint import lora_config, write_tuned
 from medbench_pefomed.network import GROUPED
 
+TINY = "tiny"
 TOWER = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "image_size": 56}
 TEXT = {"hidden_size": 64, "num_hidden_layers": 2}
 
@@ -45,7 +46,7 @@ def build_base(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed + 1)
         projection = nn.Linear(GROUPED * config.hidden_size, sizes["hidden_size"])
-    write_base(folder, config, model.state_dict(), projection.state_dict())
+    write_base(folder, config, model.state_dict(), projection.state_dict(), preset=TINY)
     build_llama(folder / LANGUAGE_MODEL, seed=seed + 2, text=kind, tokenizer=tokenizer, **sizes)
     return folder
 

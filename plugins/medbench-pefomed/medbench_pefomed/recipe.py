@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Literal
 
-import msgspec
-
-from medbench.errors import UsageError
+from medbench.recipes import Options
 from medbench.types import Struct
 
 CAPTIONS = {"roco-caption": 60.0, "mimic-mrg": 60.0}
@@ -38,7 +36,7 @@ TINY = Published(lr=2e-3, min_lr=2e-4, steps=250, warmup=20, batch=24, accumulat
 TINY_R, TINY_ALPHA = 16, 32.0
 
 
-class Recipe(Struct):
+class Recipe(Options):
     """The options of a fit as a user gives them; None: as published, or as the preset has it."""
 
     r: int | None = None
@@ -61,35 +59,14 @@ class Recipe(Struct):
     """Steps of the base stage of a preset."""
     base_lr: float = 2e-3
 
-    @property
-    def given(self) -> list[str]:
-        """Return the options that are not at their default."""
-        return [name for name in self.__struct_fields__ if getattr(self, name) != getattr(Recipe(), name)]
-
     def check(self) -> None:
         """Raise for what cannot be meant.
 
         Raises:
             UsageError: naming the option.
         """
-        for name in ("r", "alpha", "lr", "steps", "caption_steps", "accumulate", "base_steps", "base_lr"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise UsageError(f"{name}={value}: must be above 0", hint=f"leave {name} out for its default")
-        if self.dropout is not None and not 0 <= self.dropout < 1:
-            raise UsageError(f"dropout={self.dropout:g}: a share, 0 to below 1")
-
-    @classmethod
-    def of(cls, given: Mapping[str, Any]) -> Recipe:
-        """Return the recipe of some options, those that are None left at their default.
-
-        Raises:
-            UsageError: a value is of another kind.
-        """
-        try:
-            return msgspec.convert({name: value for name, value in given.items() if value is not None}, cls, strict=False)
-        except msgspec.ValidationError as error:
-            raise UsageError(f"fit: {error}") from None
+        self.check_positive("r", "alpha", "lr", "steps", "caption_steps", "accumulate", "base_steps", "base_lr")
+        self.check_shares("dropout")
 
 
 def divided(tasks: Sequence[str]) -> tuple[list[str], list[str]]:

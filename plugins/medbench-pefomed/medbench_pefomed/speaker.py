@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from PIL import Image as Pil
 
 
+CONTEXT = 2048
+"""Tokens of prompt and answer where a language model has no limit of its own (ALiBi): what Bloom and MPT were trained on."""
+
+
 class MiniGptSpeaker:
     """What generation needs of a MiniGPT-v2.
 
@@ -36,7 +40,7 @@ class MiniGptSpeaker:
         self.tokenizer = tokenizer
         self.wording = wording
         config = self.model.config.get_text_config()
-        self.context_length = int(config.max_position_embeddings)
+        self.context_length = int(getattr(config, "max_position_embeddings", 0) or CONTEXT)
         self.shares_prompt = getattr(config, "sliding_window", None) is None
         said = getattr(self.model.generation_config, "eos_token_id", None)
         listed = [said] if isinstance(said, int) else list(said or ())

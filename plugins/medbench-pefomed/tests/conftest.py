@@ -7,12 +7,16 @@ import os
 os.environ["HF_HUB_OFFLINE"] = "1"  # read when the hub's client is imported
 
 import hashlib
+import shutil
+from functools import cache
 
 import numpy as np
 import pytest
 import torch
 from medbench_pefomed.presets import build_base, build_tuned, random_tuned
+from medbench_torch.tiny.causal import seeded
 from PIL import Image as Pil
+from transformers import CONFIG_MAPPING, AutoModelForCausalLM, AutoTokenizer
 
 from medbench.types import Generate, Image
 
@@ -103,6 +107,23 @@ def eva():
         return made
 
     return eva
+
+
+@pytest.fixture(scope="session")
+def foreign(tmp_path_factory, tiny):
+    """Return what writes a tiny language model of another kind, with the tokenizer of the tiny Llama; one of each kind a session."""
+
+    @cache
+    def write(kind):
+        folder = tmp_path_factory.mktemp("lm") / kind
+        shutil.copytree(tiny / "base" / "language_model", folder, ignore=shutil.ignore_patterns("config.json", "*.safetensors"))
+        sizes = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 4, "intermediate_size": 128}
+        sizes |= {"word_embed_proj_dim": 64, "ffn_dim": 128, "vocab_size": len(AutoTokenizer.from_pretrained(folder))}
+        config = CONFIG_MAPPING[kind](**sizes, bos_token_id=1, eos_token_id=2)
+        seeded(lambda: AutoModelForCausalLM.from_config(config), 0).save_pretrained(folder)
+        return folder
+
+    return write
 
 
 @pytest.fixture(scope="session")

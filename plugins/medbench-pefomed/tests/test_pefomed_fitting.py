@@ -79,6 +79,9 @@ def test_the_same_model_loads_what_was_fitted_base_and_lora(fitted, both):
     assert [stage["name"] for stage in card["stages"]] == ["base", "captions", "questions"]
     assert "/tmp" not in json.dumps(card)
     assert "seconds" not in json.dumps(card)
+    told = (out / "adapter" / "README.md").read_text()
+    assert "LoRA: r 16, alpha 32, dropout 0, on q_proj and v_proj; the projection as a whole beside it" in told
+    assert "--model pefomed --model-option weights=BASE --model-option adapter=THIS_FOLDER" in told
 
 
 def test_an_interrupted_fit_ends_in_the_same_bytes(fitted, both, tmp_path):
@@ -183,6 +186,17 @@ def test_a_fit_goes_on_from_tuned_weights_with_their_rank(tiny, examples, tmp_pa
         fit(MiniGptV2(weights=str(tiny), r=8, steps=1, device="cpu"), examples, [], tmp_path / "other", 0, None)
 
 
+def test_another_language_model_is_fitted_wherever_its_layers_lie_if_it_has_q_and_v(tiny, foreign, examples, tmp_path):
+    parts = {"weights": str(tiny / "base"), "language_model": str(foreign("opt")), "device": "cpu"}
+    fit(MiniGptV2(**parts, steps=1, batch_size=2, r=4), examples, [], tmp_path / "out", 0, None)
+    fitted = MiniGptV2(**parts, adapter=str(tmp_path / "out"))
+    assert fitted.facts()["adapter"]["modules"] == 4
+    assert fitted.facts()["called"] == "MiniGPT-v2 with another LM (opt)"
+    parts["language_model"] = str(foreign("bloom"))
+    with pytest.raises(UsageError, match="BloomForCausalLM has no q_proj and v_proj"):
+        fit(MiniGptV2(**parts, steps=1), examples, [], tmp_path / "other", 0, None)
+
+
 def test_crops_are_published_ones_and_come_from_their_seeds(tiny, pictures, tmp_path):
     learning = learner(tiny, [], tmp_path)
     cropped = Cropped(learning.speaker.pixels)
@@ -215,11 +229,13 @@ def test_options_that_contradict_each_other_are_refused(tiny, examples, tmp_path
         fit(Pefomed(**{"weights": str(tiny / "base"), "device": "cpu", **options}), examples, [], tmp_path / "out", 0, None)
 
 
-def test_examples_that_cannot_be_learnt_stop_the_fit_in_one_line(tiny, examples, tmp_path):
+def test_examples_that_cannot_be_learnt_stop_the_fit_in_one_line(tiny, examples, save, tmp_path):
     request, target = examples[0]
     empty = msgspec.structs.replace(request, prompt="...")
     gone = msgspec.structs.replace(request, images=(msgspec.structs.replace(request.images[0], path="/nowhere.png", digest="x"),))
-    for row, said in ((empty, "the question is empty"), (gone, r"a training picture cannot be used: /nowhere\.png")):
-        model = Pefomed(weights=str(tiny / "base"), steps=1, checkpointing=False, device="cpu")
+    clear = msgspec.structs.replace(request, images=(save(Pil.new("RGBA", (9, 9)), tmp_path / "clear.png"),))
+    cases = [(empty, "the question is empty"), (gone, r"a training picture cannot be used: /nowhere\.png"), (clear, "is transparent")]
+    for (row, said), augment in zip([*cases, cases[-1]], ("published", "published", "published", "none"), strict=True):
+        model = Pefomed(weights=str(tiny / "base"), steps=1, checkpointing=False, augment=augment, device="cpu")
         with pytest.raises(UsageError, match=said):
             fit(model, [(row, target)], [], tmp_path / "out", 0, None)

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import shutil
-from functools import partial
 
 import medbench_pefomed
 import msgspec
 import numpy as np
 import pytest
 import torch
-from medbench_pefomed import base
 from medbench_pefomed.checkpoint import lora_config, write_tuned
-from medbench_pefomed.convert import convert
-from medbench_pefomed.eva import convert_eva
 from medbench_pefomed.model import MiniGptV2, Pefomed
 from medbench_pefomed.network import PLACE
-from medbench_pefomed.presets import build_base, build_tuned, random_tuned
+from medbench_pefomed.presets import build_tuned, random_tuned
 from medbench_torch.testing import asked, check_batch_equals_single, check_facts_complete
 from medbench_torch.tiny.causal import build_llama
 from medbench_torch.weights import WeightsError
@@ -26,7 +22,7 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
 from medbench.check import misfit
-from medbench.errors import MedbenchError, UsageError
+from medbench.errors import MedbenchError
 from medbench.types import Failed, Generate
 
 CARDS = {card.name: card for card in medbench_pefomed.CARDS}
@@ -111,37 +107,20 @@ def test_every_way_of_giving_the_weights_gives_the_same_answers(tiny, released, 
         assert said_by(Pefomed(**{"device": "cpu", **way}), mixed) == wanted, way
 
 
-def test_released_pickles_become_one_folder_that_says_the_same(tiny, released, eva, mixed, tmp_path, monkeypatch):
-    torch.save(eva(), tmp_path / "eva_vit_g.pth")
-    monkeypatch.setattr(base, "convert_eva", partial(convert_eva, layers=3, head=8, side=84))
-    language_model = str(tiny / "base" / "language_model")
-    given = {"vision": str(tmp_path / "eva_vit_g.pth"), "language_model": language_model}
-    out = convert(out=tmp_path / "out", tuned=str(released), r=4, alpha=8.0, trust_pickle=True, **given)
-    assert {path.name for path in out.rglob("*.safetensors")} == {
-        "adapter_model.safetensors",
-        "model.safetensors",
-        "non_lora_trainables.safetensors",
-        "vision.safetensors",
-    }
-    direct = Pefomed(**given, weights=str(released), r=4, alpha=8.0, trust_pickle=True, device="cpu")
-    assert direct.facts()["image_tokens"] == 9
-    assert said_by(Pefomed(weights=str(out), device="cpu"), mixed) == said_by(direct, mixed)
-    again = convert(out=tmp_path / "again", tuned=str(released), r=4, alpha=8.0, trust_pickle=True, **given)
-    for path in sorted(out.rglob("*")):
-        if path.is_file():
-            assert path.read_bytes() == (again / path.relative_to(out)).read_bytes(), path.name
-    with pytest.raises(UsageError, match="exists"):
-        convert(out=out, trust_pickle=True, **given)
-    with pytest.raises(WeightsError, match="a pickle, which is not read"):
-        convert(out=tmp_path / "untrusted", **given)
+@pytest.mark.parametrize("kind", ["qwen2", "phi", "gpt_neox", "bloom"])
+def test_another_language_model_is_named_as_such(tiny, foreign, mixed, kind):
+    model = MiniGptV2(weights=str(tiny / "base"), language_model=str(foreign(kind)), device="cpu")
+    assert model.facts()["family"] == model.facts()["called"] == f"MiniGPT-v2 with another LM ({kind})"
+    check_batch_equals_single(model, mixed[:4])
 
 
-def test_another_language_model_is_named_as_such(mixed, tmp_path):
-    made = build_base(tmp_path / "base", kind="qwen2")
-    build_tuned(tmp_path / "adapter", made)
-    model = MiniGptV2(weights=str(tmp_path), device="cpu")
-    assert model.facts()["family"] == "MiniGPT-v2 with another LM (qwen2)"
-    check_batch_equals_single(model, mixed[:3])
+def test_a_llama_of_another_size_is_another_language_model_and_the_presets_own_is_not(tiny, tmp_path):
+    other = build_llama(tmp_path / "other", hidden_size=64, num_hidden_layers=3)
+    facts = MiniGptV2(weights=str(tiny / "base"), language_model=str(other), device="cpu").facts()
+    assert facts["called"] == "MiniGPT-v2 with another LM (llama, 64 wide of 3 layers)"
+    facts = Pefomed(weights=str(tiny / "base"), language_model=str(other), device="cpu").facts()
+    assert facts["called"] == "pefomed, MiniGPT-v2 with another LM (llama, 64 wide of 3 layers)"
+    assert "called" not in MiniGptV2(weights=str(tiny / "base"), device="cpu").facts()
 
 
 def test_a_base_with_a_projection_answers_without_lora(tiny, model, mixed):
@@ -157,15 +136,16 @@ def test_minigpt_puts_questions_as_they_are(tiny, pictures):
     assert text.endswith("</Img> [vqa] Based on the image, respond to this question with a short answer: Is it A? [/INST]")
 
 
-def test_a_picture_with_alpha_is_answered_as_the_picture_that_it_shows(model, pictures, save, tmp_path):
+def test_a_transparent_picture_fails_alone_and_an_alpha_that_hides_nothing_is_dropped(model, pictures, save, tmp_path):
     with Pil.open(pictures[0].path) as opened:
-        solid = opened.convert("RGB")
-    clear = solid.convert("RGBA")
-    clear.putalpha(Pil.fromarray(np.full((solid.height, solid.width), 128, np.uint8)))
-    shown = Pil.new("RGB", solid.size)
-    shown.paste(clear, mask=clear)
-    images = [save(clear, tmp_path / "alpha.png"), save(shown, tmp_path / "shown.png")]
-    one, other = said_by(model, [Generate(prompt="What is it?", images=(image,), max_new_tokens=8) for image in images])
+        solid = opened.convert("RGBA")
+    clear = solid.copy()
+    clear.putpixel((3, 5), (0, 0, 0, 128))
+    images = [save(clear, tmp_path / "clear.png"), save(solid, tmp_path / "solid.png"), pictures[0]]
+    refused, one, other = asked(model, [Generate(prompt="What is it?", images=(image,), max_new_tokens=8) for image in images])
+    assert refused == Failed(
+        kind="input", error=f"{images[0].path}: part of the picture is transparent, and what lies behind it is not known"
+    )
     assert one == other
 
 

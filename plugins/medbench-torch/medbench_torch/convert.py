@@ -23,9 +23,11 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
+from medbench.converting import flagged
 from medbench.errors import MedbenchError, UsageError
 from medbench.types import Struct
 from medbench_torch.adapter_files import read_adapter
+from medbench_torch.folders import new_folder
 from medbench_torch.foreign import (
     Tensors,
     clip_tower,
@@ -150,17 +152,17 @@ def convert_adapter(source: str | Path, out: str | Path, *, trust_pickle: bool =
         WeightsError: the adapter is not whole, or a pickle that is not trusted.
     """
     adapter = read_adapter(source, trust_pickle=trust_pickle)
-    target, partial = _begun(Path(out))
     tensors = {f"base_model.model.{path}.{kind}.weight": tensor for path, kinds in adapter.lora.items() for kind, tensor in kinds.items()}
     tensors |= {f"base_model.model.{name}": tensor for name, tensor in adapter.saved.items()}
-    save_file(_contiguous(tensors), partial / "adapter_model.safetensors", metadata={"format": "pt"})
-    if adapter.projector is not None:
-        named = {f"base_model.model.model.multi_modal_projector.{name}": tensor for name, tensor in adapter.projector.items()}
-        save_file(_contiguous(named), partial / "non_lora_trainables.safetensors", metadata={"format": "pt"})
-    for name in ("adapter_config.json", "config.json"):
-        if (adapter.folder / name).is_file():
-            shutil.copy(adapter.folder / name, partial / name)
-    return partial.rename(target)
+    with new_folder(out) as partial:
+        save_file(_contiguous(tensors), partial / "adapter_model.safetensors", metadata={"format": "pt"})
+        if adapter.projector is not None:
+            named = {f"base_model.model.model.multi_modal_projector.{name}": tensor for name, tensor in adapter.projector.items()}
+            save_file(_contiguous(named), partial / "non_lora_trainables.safetensors", metadata={"format": "pt"})
+        for name in ("adapter_config.json", "config.json"):
+            if (adapter.folder / name).is_file():
+                shutil.copy(adapter.folder / name, partial / name)
+    return Path(out).expanduser()
 
 
 def _chosen_tower(vision: str | Path, own: Tensors, named: str, *, trust_pickle: bool) -> Path | None:
@@ -207,29 +209,18 @@ def _write(parts: Parts, tokenizer: PreTrainedTokenizerBase, out: Path, notes: M
         dtype=str(text["model.embed_tokens.weight"].dtype).removeprefix("torch."),
         **ids,
     )
-    target, partial = _begun(out)
     named = {f"language_model.{name}": tensor for name, tensor in text.items()}
     named |= {f"multi_modal_projector.{name}": tensor for name, tensor in parts.projector.items()}
     named |= {f"vision_tower.{name}": tensor for name, tensor in parts.tower.items()}
-    with quiet():
-        save_torch_state_dict(_contiguous(named), partial)
-        config.save_pretrained(partial)
-        GenerationConfig(**ids).save_pretrained(partial)
-        llava_processor(tokenizer, parts.tower_config, parts.strategy, pad=pad_images).save_pretrained(partial)
-    (partial / NOTES).write_text(json.dumps(notes, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    check_weights(LlavaForConditionalGeneration, partial)
-    return partial.rename(target)
-
-
-def _begun(out: Path) -> tuple[Path, Path]:
-    """Return the target and an empty folder beside it that becomes it once all is written."""
-    target = out.expanduser()
-    if target.exists():
-        raise UsageError(f"{target}: exists", hint="name another folder, or remove it")
-    partial = target.with_name(f"{target.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    return target, partial
+    with new_folder(out) as partial:
+        with quiet():
+            save_torch_state_dict(_contiguous(named), partial)
+            config.save_pretrained(partial)
+            GenerationConfig(**ids).save_pretrained(partial)
+            llava_processor(tokenizer, parts.tower_config, parts.strategy, pad=pad_images).save_pretrained(partial)
+        (partial / NOTES).write_text(json.dumps(notes, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        check_weights(LlavaForConditionalGeneration, partial)
+    return out.expanduser()
 
 
 def _contiguous(tensors: Tensors) -> Tensors:
@@ -256,7 +247,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         made = convert(**given)
     except MedbenchError as error:
-        sys.stderr.write(f"error: {error.message}\n" + (f"hint: {error.hint}\n" if error.hint else ""))
+        sys.stderr.write(f"error: {error.message}\n" + (f"hint: {flagged(error.hint)}\n" if error.hint else ""))
         return error.exit_code
     sys.stdout.write(f"{made}\n")
     return 0

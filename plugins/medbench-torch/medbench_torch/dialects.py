@@ -66,6 +66,8 @@ def _meanings(path: str, language_model: str) -> Iterable[str]:
         yield f"{language_model}.{path}"
     else:
         yield inside + path
+        # as PEFT names it for a language model alone whose layers are not where Llama has them (OPT)
+        yield f"{language_model}.{path}"
     # the tower of CLIP lost a level in transformers 5
     without = path.replace("vision_tower.vision_model.", "vision_tower.")
     yield without

@@ -88,12 +88,16 @@ class Generator:
         batch_size: Requests that go through the model together.
         workers: Threads that decode pictures ahead; 0: one for each core, at most 8.
         cache: Features of recent images; None: one that suits the device.
+        opaque: A picture that is transparent anywhere is a failed request, rather than laid on black.
     """
 
-    def __init__(self, speaker: Speaker, *, batch_size: int = 8, workers: int = 0, cache: FeatureCache | None = None) -> None:
+    def __init__(
+        self, speaker: Speaker, *, batch_size: int = 8, workers: int = 0, cache: FeatureCache | None = None, opaque: bool = False
+    ) -> None:
         self.speaker = speaker
         self.batch_size = max(1, batch_size)
         self._workers = workers
+        self._opaque = opaque
         self._device = speaker.model.device
         self._score = OptionScorer(speaker)
         self.cache = FeatureCache.on(self._device) if cache is None else cache
@@ -229,7 +233,8 @@ class _Pictures:
                 self._held[key] = kept
         wanted = {key_of(image): image for request in requests for image in request.images}
         self._coming = [key for key in wanted if key not in self._held]
-        self._stream = decoded((wanted[key] for key in self._coming), generator._workers, generator.speaker.prepare)  # noqa: SLF001 - its other half
+        files = (wanted[key] for key in self._coming)
+        self._stream = decoded(files, generator._workers, generator.speaker.prepare, opaque=generator._opaque)  # noqa: SLF001 - its other half
         self._waiting: dict[Key, Any] = {}
         self._next = 0
 

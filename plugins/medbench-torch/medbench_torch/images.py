@@ -123,15 +123,18 @@ def side_of(processor: Any) -> int:
     return int(sides.pop())
 
 
-def decoded(images: Iterable[Image], workers: int = 0, prepare: Callable[[Pil.Image], Any] | None = None) -> Iterator[Any]:
+def decoded(
+    images: Iterable[Image], workers: int = 0, prepare: Callable[[Pil.Image], Any] | None = None, *, opaque: bool = False
+) -> Iterator[Any]:
     """Yield each image decoded to RGB and prepared, in order, in threads ahead of the consumer; or its `InputError`.
 
     Args:
         images: Consumed lazily.
         workers: Threads; 0: one for each core, at most 8.
         prepare: What is done to a picture in its thread.
+        opaque: Refuse pictures that are transparent anywhere.
     """
-    return decode_ahead(images, workers, prepare=prepare)
+    return decode_ahead(images, workers, prepare=prepare, opaque=opaque)
 
 
 def _class_named(transformers: Any, name: str, where: str) -> Any:

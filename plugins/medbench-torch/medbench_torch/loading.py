@@ -104,6 +104,17 @@ def strict_state(module: nn.Module, state: Mapping[str, torch.Tensor], *, ignore
     Raises:
         WeightsError: a tensor is missing, left over or of another shape.
     """
+    check_state(module, state, ignore=ignore, source=source)
+    own = module.state_dict()
+    module.load_state_dict({key: state[key] for key in own.keys() & state.keys()}, strict=False)
+
+
+def check_state(module: nn.Module, state: Mapping[str, torch.Tensor], *, ignore: Iterable[str] = (), source: str = "") -> None:
+    """Check what `strict_state` checks and fill nothing: the module may be on the meta device, whatever its size.
+
+    Raises:
+        WeightsError: a tensor is missing, left over or of another shape.
+    """
     passing = [re.compile(pattern) for pattern in ignore]
     own = module.state_dict()
     info = {
@@ -114,7 +125,6 @@ def strict_state(module: nn.Module, state: Mapping[str, torch.Tensor], *, ignore
         },
     }
     _is_strict(source or "the weights", type(module).__name__, info)
-    module.load_state_dict({key: state[key] for key in own.keys() & state.keys()}, strict=False)
 
 
 def facts(

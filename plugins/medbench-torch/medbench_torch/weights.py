@@ -15,7 +15,7 @@ from medbench.errors import MedbenchError, UsageError
 from medbench.files import FileDigests, cache_folder
 from medbench.identity import tree_digest
 
-TRUST = "a pickle can run any code: convert it to safetensors, or trust its maker with --model-option trust_pickle=true"
+TRUST = "a pickle can run any code: have it as safetensors, or trust its maker with --model-option trust_pickle=true"
 PICKLES = (".bin", ".pt", ".pth", ".ckpt")
 _STANDARD = ("model", "pytorch_model", "adapter_model", "diffusion_pytorch_model")
 """What a library's own file is called, which files of other makers may lie beside."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from medbench_torch.fit.cards import lora_in_words, write_card
 from medbench_torch.fit.curves import draw_losses, losses
 from medbench_torch.fit.journal import Events, plainly, read_events
 from medbench_torch.fit.loop import fit
@@ -22,7 +23,9 @@ __all__ = [
     "chosen",
     "draw_losses",
     "fit",
+    "lora_in_words",
     "losses",
     "plainly",
     "read_events",
+    "write_card",
 ]

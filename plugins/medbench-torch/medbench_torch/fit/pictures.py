@@ -26,10 +26,12 @@ class Pictures:
     Args:
         prepare: From a decoded picture (RGB) to its tensor.
         room: Bytes that are kept at most.
+        opaque: Refuse pictures that are transparent anywhere.
     """
 
-    def __init__(self, prepare: Callable[[Pil.Image], torch.Tensor], room: int = KEPT_BYTES) -> None:
+    def __init__(self, prepare: Callable[[Pil.Image], torch.Tensor], room: int = KEPT_BYTES, *, opaque: bool = False) -> None:
         self._prepare = prepare
+        self._opaque = opaque
         self._kept: dict[tuple[str, str], torch.Tensor] = {}
         self._room = room
 
@@ -42,15 +44,28 @@ class Pictures:
         key = (image.digest or image.path, image.preset)
         made = self._kept.get(key)
         if made is None:
-            try:
-                made = self._prepare(decode(image))
-            except InputError as error:
-                raise UsageError(f"a training picture cannot be used: {error}", hint="leave its sample out of the data") from error
+            made = self._prepare(read_picture(image, opaque=self._opaque))
             size = made.numel() * made.element_size()
             if size <= self._room:
                 self._room -= size
                 self._kept[key] = made
         return made if rng is None else augmented(made, rng)
+
+
+def read_picture(image: Image, *, opaque: bool = False) -> Pil.Image:
+    """Return a training picture decoded to RGB.
+
+    Args:
+        image: Where it is.
+        opaque: Refuse one that is transparent anywhere.
+
+    Raises:
+        UsageError: it cannot be decoded.
+    """
+    try:
+        return decode(image, opaque=opaque)
+    except InputError as error:
+        raise UsageError(f"a training picture cannot be used: {error}", hint="leave its sample out of the data") from error
 
 
 def augmented(pixels: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:

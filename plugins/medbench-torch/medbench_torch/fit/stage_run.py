@@ -12,6 +12,7 @@ import torch
 
 from medbench.errors import UsageError
 from medbench.identity import sample_seed
+from medbench_torch.devices import Placement
 from medbench_torch.fit.batches import Feed, Tasks, held_out, pools_of
 from medbench_torch.fit.checkpoints import Partial, refuse
 from medbench_torch.fit.journal import Journal
@@ -33,6 +34,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Steps between two checkpoints; 0: only at the ends of stages."""
     log_every: int = 10
     """Steps between two `step` events."""
+
+    @classmethod
+    def on(cls, placement: Placement, *, workers: int, save_every: int) -> Settings:
+        """Return the settings of a fit where a model would be placed: half precision where its weights have it.
+
+        Args:
+            placement: From `place`.
+            workers: As the user gave it; 0: two.
+            save_every: Steps between two checkpoints.
+        """
+        half = {torch.bfloat16: "bf16", torch.float16: "fp16"}.get(placement.dtype, "")
+        device = "cpu" if placement.device.type == "cpu" else "auto"
+        return cls(device=device, precision=half, workers=workers or 2, save_every=save_every)
 
 
 @dataclass(frozen=True, kw_only=True)
