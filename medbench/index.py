@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -21,6 +22,8 @@ class Indexed(Struct):
 
     samples: tuple[Sample, ...]
     manifest: str
+    total: int = 0
+    """How many samples the split has, whatever the limit."""
 
     @property
     def groups(self) -> list[str]:
@@ -57,13 +60,20 @@ def read_index(reader: Any, root: Path, split: str, params: Mapping[str, Any], d
     if preset not in PRESETS:
         raise UsageError(f"reader.preset={preset}: no such decode preset", hint=suggestion(preset, PRESETS))
     samples = unique(reader.read(root, split, params), root)
+    total = len(samples)
     if limit is not None:
         chosen = set(hash_order(samples)[:limit])
         samples = {name: sample for name, sample in samples.items() if name in chosen}
     indexed = list(samples.values())
     del samples
     _fill_in_digests(indexed, root, digests, preset)
-    return Indexed(samples=tuple(indexed), manifest=manifest_of(indexed))
+    return Indexed(samples=tuple(indexed), manifest=manifest_of(indexed), total=total)
+
+
+def remarks_on(indexed: Indexed, reader: Any, root: Path, params: Mapping[str, Any]) -> list[str]:
+    """Return what a reader says of the samples at hand; one whose `remarks` takes `total` is told the size of the split."""
+    more = {"total": indexed.total} if "total" in inspect.signature(reader.remarks).parameters else {}
+    return list(reader.remarks(root, indexed.samples, params, **more))
 
 
 def manifest_of(samples: Sequence[Sample]) -> str:

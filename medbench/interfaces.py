@@ -114,7 +114,10 @@ class Reader(Protocol):
         ...
 
     def remarks(self, root: Path, samples: Sequence[Sample], params: Mapping[str, Any]) -> list[str]:
-        """Return facts about the data at hand that a reader of the table must know (leaks, duplicates), computed here."""
+        """Return facts about the data at hand that a reader of the table must know (leaks, duplicates), computed here.
+
+        `samples` may be few of the split (`--limit`); a further parameter `total`, where it is taken, says how many there are.
+        """
         ...
 
     def write_twin(self, root: Path, seed: int, size: int) -> None:
@@ -253,8 +256,16 @@ class SetMetric(Protocol):
         """Return score name -> value (NaN: undefined) of the rows at these two arrays of indices."""
         ...
 
-    def fraction(self, rows: SetRows) -> float:
-        """Return how large a part of each set (0 to 1, both excluded) a sub-sample takes. Optional; 0.5."""
+    def reduce_part(self, rows: SetRows, drawn: Any, real: Any, names: Sequence[str]) -> Mapping[str, float]:
+        """Return the scores of these names for a sub-sample, where that is quicker than `reduce_sets`. Optional."""
+        ...
+
+    def fraction(self, rows: SetRows, drawn: Any, real: Any) -> float:
+        """Return how large a part of these drawn and real pictures (0 to 1, both excluded) a sub-sample takes. Optional; 0.5."""
+        ...
+
+    def bind(self, judge: str) -> None:
+        """Take the identity of the second model that will be asked, where it is part of the scores' names. Optional."""
         ...
 
     def notes(self, rows: SetRows, drawn: Any, real: Any) -> Mapping[str, str]:

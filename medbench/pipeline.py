@@ -16,7 +16,7 @@ from medbench.figures import Figure
 from medbench.files import private_folder, write_whole
 from medbench.finishing import data_facts, finish
 from medbench.identity import digest_of
-from medbench.index import Indexed, digests_of, read_index
+from medbench.index import Indexed, digests_of, read_index, remarks_on
 from medbench.locks import FolderLock
 from medbench.plan import ModelPlan, Plan
 from medbench.record import ModelFacts, RunRecord
@@ -198,7 +198,7 @@ class Pipeline:
         indexed = read_index(self._reader, self._root, self._plan.split, self._plan.reader_params, digests, self._plan.limit)
         if not indexed.samples:
             raise UsageError(f"{self._root}: the {self._plan.split} split is empty", hint="choose another with --split")
-        return indexed, list(self._reader.remarks(self._root, indexed.samples, self._plan.reader_params))
+        return indexed, remarks_on(indexed, self._reader, self._root, self._plan.reader_params)
 
     def _read_train(self, split: str = "train") -> Indexed:
         return read_index(self._reader, self._root, split, self._plan.reader_params, digests_of(self._root))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,13 @@ import msgspec
 from medbench.check import check, check_scoring
 from medbench.errors import MedbenchError, PlanError, Problem, UsageError
 from medbench.events import Event, Note, Planned
+from medbench.figures import Figure
 from medbench.files import FileDigests
 from medbench.finishing import data_facts, finish
 from medbench.foreign import read_rows
 from medbench.foreign_pictures import join_pictures, pictures_digest
 from medbench.identity import digest_of, safe_name
-from medbench.index import digests_of, read_index
+from medbench.index import digests_of, read_index, remarks_on
 from medbench.joining import Joined, join
 from medbench.locks import FolderLock
 from medbench.metric_plans import plan_metrics
@@ -27,7 +28,7 @@ from medbench.registry import Registry, load
 from medbench.roots import ensure_twin, find_root, twin_folder
 from medbench.runs import RunFolder, find_run, run_path
 from medbench.tasks import Task
-from medbench.types import Failed, Sample, Struct
+from medbench.types import Failed, Prediction, Request, Sample, Struct
 
 OF_A_FILE = ("task", "pictures", "model", "split", "variant", "protocol", "params", "id", "columns", "limit")
 """Options that say what a predictions file is about."""
@@ -167,7 +168,7 @@ def _score_file(options: ScoreOptions, plan: Plan, registry: Registry) -> Iterat
     folder.create(facts.access)
     yield _planned(plan, folder, facts, fingerprint)
     counted = _counted_pictures(joined, path) if options.pictures else _counted(joined, path)
-    remarks = [*reader.remarks(root, indexed.samples, plan.reader_params), *counted]
+    remarks = [*remarks_on(indexed, reader, root, plan.reader_params), *counted]
     for text in remarks:
         yield Note(text=text)
     with FolderLock(folder.path) as lock:
@@ -176,12 +177,13 @@ def _score_file(options: ScoreOptions, plan: Plan, registry: Registry) -> Iterat
             lock.wait()
         folder.write_plan(plan)
         folder.write_samples(indexed.samples)
-        predictions = folder.keep_pictures(joined.predictions)
+        predictions = folder.keep_pictures(joined.predictions, foreign=True)
+        figures = _figures(plan, indexed.samples, folder.with_pictures(predictions)) if options.pictures else []
         record = RunRecord(
             task=plan.task.name,
             fingerprint=fingerprint,
             model=ModelFacts(
-                name=name, identity=f"{safe_name(name)}-{source[:16]}", kind="predictions", loaded={"file": path.name, "sha256": source}
+                name=name, identity=f"{safe_name(name)}-{source[:16]}", kind="predictions", loaded=_stated(options, path, source, joined)
             ),
             data=facts,
             protocol=plan.protocol.name,
@@ -192,7 +194,32 @@ def _score_file(options: ScoreOptions, plan: Plan, registry: Registry) -> Iterat
             overrides=plan.overrides,
         )
         with folder.discreet(facts.access):
-            yield from finish(plan, folder, indexed.samples, predictions, record, registry, executor=_executor(plan))
+            yield from finish(plan, folder, indexed.samples, predictions, record, registry, executor=_executor(plan), figures=figures)
+
+
+def _stated(options: ScoreOptions, path: Path, source: str, joined: Joined) -> dict[str, Any]:
+    """Return what a record says of predictions that somebody else made: of pictures also how they were matched to their prompts."""
+    if not options.pictures:
+        return {"file": path.name, "sha256": source}
+    table = {"table": Path(options.predictions).name} if options.predictions else {}
+    return {"file": path.name, "sha256": source, "matched_by": joined.matched_by, **table}
+
+
+class _NoOutputs:
+    """What stands in the place of a model's outputs where somebody else made the predictions."""
+
+    facts: Mapping[str, Any] = {}
+
+    def __getitem__(self, request: Request) -> Failed:
+        return Failed(kind="model", error="no model was asked")
+
+
+def _figures(plan: Plan, samples: Sequence[Sample], predictions: Sequence[Prediction]) -> list[Figure]:
+    """Return what the protocol has to show of pictures that somebody else drew: the contact sheet."""
+    protocol = load(plan.protocol)()
+    if not hasattr(protocol, "figures"):
+        return []
+    return list(protocol.figures(samples, predictions, _NoOutputs(), msgspec.convert(plan.params, protocol.Params)))
 
 
 def _joined(options: ScoreOptions, plan: Plan, samples: Sequence[Sample]) -> tuple[Path, str, Joined]:
@@ -201,7 +228,8 @@ def _joined(options: ScoreOptions, plan: Plan, samples: Sequence[Sample]) -> tup
         folder, table = Path(options.pictures), Path(options.predictions) if options.predictions else None
         if plan.protocol.gives != "picture":
             raise UsageError(f"--pictures: {plan.task.name} is not about drawn pictures", hint="--predictions FILE")
-        return folder, pictures_digest(folder, table), join_pictures(folder, samples, table)
+        joined = join_pictures(folder, samples, table)
+        return folder, pictures_digest(folder, table), joined
     path = Path(options.predictions)
     rows = read_rows(path, columns=options.columns, id_column=options.id)
     return path, FileDigests().digest(path), join(rows, samples, path, alias=options.id, families=plan.reader.alias_families)
@@ -212,13 +240,14 @@ def _counted_pictures(joined: Joined, folder: Path) -> list[str]:
     found: list[str] = []
     if joined.matched_by == "nothing":
         found.append(f"{folder}: no file is named after a sample, so pictures and prompts are not matched: prompt agreement means nothing")
-    if joined.missing:
-        found.append(f"{len(joined.missing):,} prompts have no picture and count as failed")
-    if joined.unknown:
-        found.append(f"{len(joined.unknown):,} pictures are left out: they belong to no prompt ({joined.unknown[0]} …)")
+    if count := len(joined.missing):
+        found.append(f"{count:,} {'prompt has' if count == 1 else 'prompts have'} no picture and count as failed")
+    if count := len(joined.unknown):
+        left = "picture is left out: it belongs" if count == 1 else "pictures are left out: they belong"
+        found.append(f"{count:,} {left} to no prompt ({_listed(joined.unknown)})")
     broken = [p.value.error for p in joined.predictions if isinstance(p.value, Failed) and p.value.kind == "input"]
-    if broken:
-        found.append(f"{len(broken):,} files are no whole picture and count as failed ({broken[0]} …)")
+    if count := len(broken):
+        found.append(f"{count:,} {'file is' if count == 1 else 'files are'} no whole picture and count as failed ({_listed(broken)})")
     return found
 
 

@@ -75,7 +75,7 @@ class CheXpert:
             if chosen := _chosen(views, options["views"]):
                 yield _sample(chosen, split, base)
 
-    def remarks(self, root: Path, samples: Sequence[Sample], params: Mapping[str, Any]) -> list[str]:
+    def remarks(self, root: Path, samples: Sequence[Sample], params: Mapping[str, Any], total: int | None = None) -> list[str]:
         """Return how many studies have no frontal view, what is masked, and odd values."""
         found = masked(samples)
         if not samples:
@@ -84,8 +84,9 @@ class CheXpert:
         options = require_options(DATASET, params, OPTIONS)
         views = list(_views(path, options)) if path else []
         told = len({(view.patient, view.study) for view in views})
-        if told > len(samples) and options["views"] == "frontal":
-            found.append(f"{told - len(samples):,} of the {told:,} studies have no frontal view: they are left out")
+        left_out = told - (len(samples) if total is None else total)
+        if left_out > 0 and options["views"] == "frontal":
+            found.append(f"{left_out:,} of the {told:,} studies have no frontal view: they are left out")
         odd = Counter(f"{name} {value}" for view in views for name, value, bad in _odd(view) if bad)
         found += [f"images with {what}: {count:,}" for what, count in sorted(odd.items())]
         return found

@@ -77,7 +77,7 @@ class MimicCxr:
             samples = with_novelty(samples, train)
         yield from samples
 
-    def remarks(self, root: Path, samples: Sequence[Sample], params: Mapping[str, Any]) -> list[str]:
+    def remarks(self, root: Path, samples: Sequence[Sample], params: Mapping[str, Any], total: int | None = None) -> list[str]:
         """Return who is left out and why, and what repeats among the samples."""
         variant = require_variant(DATASET, params, VARIANTS)
         options = require_options(DATASET, params, OPTIONS)
@@ -90,9 +90,10 @@ class MimicCxr:
         told = len(studies.found) if options["views"] == "all" else sum(bool(study.chosen("frontal")) for study in studies.found)
         if variant == "frontal" and options["section"] != "conclusion":
             found += _exceptions(studies)
-        if told > len(samples):
+        left_out = told - (len(samples) if total is None else total)
+        if left_out > 0:
             what = f"no {options['section']} section" if variant == "frontal" else f"no row in {_TABLES[variant]}"
-            found.append(f"{told - len(samples):,} of {told:,} studies have {what}: they are left out")
+            found.append(f"{left_out:,} of {told:,} studies have {what}: they are left out")
         return found
 
     def write_twin(self, root: Path, seed: int, size: int) -> None:

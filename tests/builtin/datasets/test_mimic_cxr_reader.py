@@ -14,6 +14,8 @@ from medbench.builtin.datasets.mimic_layout import CHEXPERT, METADATA, RADIOLOGI
 from medbench.builtin.datasets.mimic_packagings import chat_file
 from medbench.builtin.datasets.mimic_studies import moment
 from medbench.errors import DataError, UsageError
+from medbench.files import FileDigests
+from medbench.index import read_index, remarks_on
 from medbench.roots import MARKER
 
 READER = MimicCxr()
@@ -173,6 +175,8 @@ def test_remarks_count_who_is_left_out(twin):
     assert any("have no view marked PA or AP: they are left out" in r for r in reports)
     assert any("have no findings section: they are left out" in r for r in reports)
     assert any("hold ___ for words that were removed" in r for r in reports)
+    few = read_index(READER, twin, "test", {"variant": "frontal"}, FileDigests(), limit=6)
+    assert [r for r in remarks_on(few, READER, twin, {"variant": "frontal"}) if "left out" in r] == [r for r in reports if "left out" in r]
     labels = READER.remarks(twin, read(twin, "test", "chexpert", views="all"), {"variant": "chexpert", "views": "all"})
     assert any(r.startswith("1 of") and "have no row in mimic-cxr-2.0.0-chexpert.csv" in r for r in labels)
     pictures = READER.remarks(twin, read(twin, "test", "r2gen"), {"variant": "r2gen"})
