@@ -38,14 +38,12 @@ def convert(registry: Registry, name: str, parts: Mapping[str, str], out: Path, 
     card = registry.get(ModelCard, name)
     function = _converter(card, registry)
     problems: list[Problem] = []
-    given = convert_options(function, {key: value for key, value in parts.items() if key not in FIXED}, f"convert {name}", problems)
     taken = parts_of(function)
+    given = convert_options(function, {key: value for key, value in parts.items() if key in taken}, f"convert {name}", problems)
+    usage = f"medbench convert {name} {_usage(taken)} --out FOLDER"
     problems += [Problem(f"convert {name}: {key} has a flag of its own", f"--{key.replace('_', '-')}") for key in parts if key in FIXED]
-    problems += [
-        Problem(f"convert {name} needs {key}", f"medbench convert {name} {_usage(taken)} --out FOLDER")
-        for key, needed in taken.items()
-        if needed and key not in parts
-    ]
+    problems += [Problem(f"convert {name} has no option {key}", usage) for key in parts if key not in taken and key not in FIXED]
+    problems += [Problem(f"convert {name} needs {key}", usage) for key, needed in taken.items() if needed and key not in parts]
     if out.expanduser().exists():
         problems.append(Problem(f"{out}: exists", "name another folder, or remove it"))
     if problems:
