@@ -147,9 +147,9 @@ def _metrics(plan: Plan) -> list[Problem]:
             attempt(partial(load(metric.card), convention=metric.convention, **metric.options), problems)
     asking = sorted({metric.card.name for metric in plan.metrics if metric.card.asks})
     if asking and not plan.judge:
-        problems.append(
-            Problem(f"{', '.join(asking)} asks a second model, and none is named", "--judge MODEL   (medbench list models --can generate)")
-        )
+        can = "embed" if all("encoder" in metric.card.asks for metric in plan.metrics if metric.card.asks) else "generate"
+        said = f"{', '.join(asking)} asks a second model, and none is named"
+        problems.append(Problem(said, f"--judge MODEL   (medbench list models --can {can})"))
     if plan.judge and not asking:
         names = ", ".join(dict.fromkeys(metric.card.name for metric in plan.metrics))
         said = f"--judge {plan.judge.name}: nothing asks it (computed: {names})"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import shutil
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -13,7 +15,7 @@ import msgspec
 from medbench.cards import GUARDED
 from medbench.errors import DataError, MedbenchError, PluginError, UsageError, suggestion
 from medbench.figures import Figure, Pictures, Tile, read_figures
-from medbench.files import link_or_copy, private_folder, write_whole
+from medbench.files import link_or_copy, private_folder, storage, write_whole
 from medbench.identity import digest, safe_name
 from medbench.plan import Plan
 from medbench.record import RunRecord, read_record, to_json
@@ -96,8 +98,11 @@ class RunFolder:
         """Read the samples back."""
         return list(read_lines(self.samples, Sample))
 
-    def keep_pictures(self, predictions: Sequence[Prediction]) -> list[Prediction]:
-        """Link the drawn pictures into the folder, so that it is enough to score; their paths are then relative to it."""
+    def keep_pictures(self, predictions: Sequence[Prediction], *, foreign: bool = False) -> list[Prediction]:
+        """Link the drawn pictures into the folder, so that it is enough to score; their paths are then relative to it.
+
+        Foreign ones are copied: whoever made them may write over them in their place.
+        """
         kept: list[Prediction] = []
         for prediction in predictions:
             picture = prediction.value
@@ -105,7 +110,11 @@ class RunFolder:
                 kept.append(prediction)
                 continue
             place = private_folder(self.pictures) / f"{picture.digest}{Path(picture.path).suffix.lower()}"
-            if not place.exists():
+            if not place.exists() and foreign:
+                with storage(place):
+                    partial = shutil.copyfile(picture.path, place.with_name(f".{place.name}.{os.getpid()}"))
+                    partial.replace(place)
+            elif not place.exists():
                 link_or_copy(Path(picture.path), place)
             relative = place.relative_to(self.path).as_posix()
             kept.append(msgspec.structs.replace(prediction, value=msgspec.structs.replace(picture, path=relative)))

@@ -68,22 +68,62 @@ def test_a_table_matches_by_id_or_by_prompt(folder, tmp_path):
     [
         ("id,file\na,9.png\n", r"line 2: no picture '9\.png'"),
         ("id,file\nz,1.png\n", "line 2: no sample of the split has the id 'z'"),
-        ("id,file\na,1.png\na,1.png\n", "2 pictures for the id 'a'"),
-        ("name,file\na,1.png\n", "needs the columns file, and id or prompt"),
+        ("id,file\na,1.png\na,1.png\n", "2 pictures for the id 'a', which is asked once"),
+        ("prompt,file\ntwo,1.png\ntwo,2.png\ntwo,3.png\n", "3 pictures for the prompt 'two', which is asked 2 times"),
+        ("id,file\na,1.png\nb,1.png\n", r"line 3: 1\.png was given on line 2 already"),
+        ("id,file\na,1.png\nb\n", "line 3: a row without file"),
+        ("id,file\n,1.png\n", "line 2: a row without id"),
+        ('id,file\n"a,1.png\n', "cannot be read as CSV"),
+        ("name,file\na,1.png\n", "needs the columns file, and id or prompt; it has name, file"),
         ("", "needs the columns"),
     ],
 )
 def test_a_table_that_does_not_fit_is_refused_by_line(folder, tmp_path, text, message):
     with pytest.raises(DataError, match=message):
-        join_pictures(folder("1.png"), SAMPLES, table(tmp_path, text))
+        join_pictures(folder("1.png", "2.png", "3.png"), SAMPLES, table(tmp_path, text))
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_a_table_may_be_separated_as_others_separate_theirs_and_have_more_columns(folder, tmp_path, separator):
+    text = "\ufeffseed,ID ,file\n7,c,1.png\n8,a,2.png\n".replace(",", separator)
+    joined = join_pictures(folder("1.png", "2.png"), SAMPLES, table(tmp_path, text))
+    assert found(joined) == {"c": "1.png", "a": "2.png", "b": "model"}
+
+
+def test_a_name_that_is_nearly_there_is_offered_and_a_list_of_all_is_not(folder, tmp_path):
+    with pytest.raises(DataError) as caught:
+        join_pictures(folder("11.png"), SAMPLES, table(tmp_path, "id,file\na,12.png\n"))
+    assert caught.value.hint == "did you mean 11.png?"
+    with pytest.raises(DataError) as caught:
+        join_pictures(folder("11.png"), SAMPLES, table(tmp_path, "id,file\nsomething else,11.png\n"))
+    assert caught.value.hint == ""
+
+
+def test_a_table_that_is_absent_or_no_text_is_refused(folder, tmp_path):
+    with pytest.raises(DataError, match="cannot be read as CSV"):
+        join_pictures(folder("1.png"), SAMPLES, tmp_path / "nowhere.csv")
+    (tmp_path / "latin.csv").write_bytes(b"\xff\xfeid")
+    with pytest.raises(DataError, match="cannot be read as CSV"):
+        join_pictures(folder("1.png"), SAMPLES, tmp_path / "latin.csv")
+
+
+def test_two_files_named_after_one_sample_are_refused(folder):
+    with pytest.raises(DataError, match=r"a\.jpg and a\.png are both named after a"):
+        join_pictures(folder("a.jpg", "a.png", "b.png"), SAMPLES)
 
 
 def test_a_file_that_is_no_picture_is_failed_by_name(folder):
     drawn = folder("a.png", "b.png")
     (drawn / "a.png").write_bytes(b"no picture")
     (drawn / "c.png").write_bytes((drawn / "b.png").read_bytes()[:40])
+    whole = bytearray((drawn / "b.png").read_bytes())
+    at = whole.index(b"IDAT") + 6
+    whole[at : at + 4] = b"xxxx"
+    (drawn / "b.png").write_bytes(whole)
     joined = join_pictures(drawn, SAMPLES)
-    assert [p.value.error for p in joined.predictions if isinstance(p.value, Failed)] == ["a.png: not a picture", "c.png: a truncated PNG"]
+    errors = [p.value.error for p in joined.predictions if isinstance(p.value, Failed)]
+    assert errors[::2] == ["a.png: not a picture", "c.png: a truncated PNG"]
+    assert errors[1].startswith("b.png: cannot be decoded (")
 
 
 def test_folders_without_pictures_are_refused(tmp_path):

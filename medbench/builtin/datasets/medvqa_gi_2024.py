@@ -12,10 +12,12 @@ from medbench.builtin.datasets.layout import absent, require_split, unknown_vari
 from medbench.builtin.datasets.strict import inner_path
 from medbench.builtin.datasets.tables import filled, read_table
 from medbench.builtin.twins.marker import read_marker, require_whole, shortfalls
-from medbench.errors import Problem
+from medbench.errors import DataError, Problem
 from medbench.types import Image, Sample, Split
 
 PROMPTS = "prompt-gt.csv"
+CENTRES = "centres.csv"
+"""Which centre an image is from (`Filename;Centre`): the user's own; the organisers scored by centre and never said which is which."""
 FOLDER = "Dev-Dataset"
 PICTURES = "images"
 TARGET = "target"
@@ -43,6 +45,8 @@ class MedvqaGi2024:
 
     def read(self, root: Path, split: str, params: Mapping[str, Any]) -> Iterator[Sample]:
         """Yield the prompts of one split, sorted by id; a prompt that stands twice with one image counts once.
+
+        Where `centres.csv` lies beside the prompts, samples have the column `centre`.
 
         Raises:
             UsageError: there is no such split.
@@ -82,6 +86,7 @@ def _samples(root: Path) -> Iterator[Sample]:
     """Yield a sample for each row; rows that say the same have the same id."""
     base = _base(root)
     path, prefix = base / PROMPTS, PurePosixPath(base.relative_to(root).as_posix()) / PICTURES
+    centres = _centres(base / CENTRES)
     for line, (raw, name) in read_table(path, ("Prompt", "Filename"), delimiter=";"):
         prompt = filled(path, line, "Prompt", raw)
         file = PurePosixPath(inner_path(path, filled(path, line, "Filename", name), f"line {line}"))
@@ -92,7 +97,22 @@ def _samples(root: Path) -> Iterator[Sample]:
             split=image_split(image),
             images=(Image(path=(prefix / (file if file.suffix else f"{file}.jpg")).as_posix(), role=TARGET),),
             prompt=prompt,
+            meta={"centre": centres[image]} if image in centres else {},
         )
+
+
+def _centres(path: Path) -> dict[str, str]:
+    """Return image -> centre; empty where nobody says.
+
+    Raises:
+        DataError: the table is torn, or gives an image two centres.
+    """
+    found: dict[str, str] = {}
+    for line, (raw, name) in read_table(path, ("Filename", "Centre"), delimiter=";") if path.is_file() else ():
+        image, centre = PurePosixPath(raw.strip()).stem, filled(path, line, "Centre", name)
+        if found.setdefault(image, centre) != centre:
+            raise DataError(f"{path}: line {line}: {image} is of {found[image]} and of {centre}", hint="leave one of the lines out")
+    return found
 
 
 def _counts(root: Path) -> dict[str, int]:

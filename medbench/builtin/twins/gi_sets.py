@@ -15,6 +15,7 @@ from medbench.builtin.twins.colon import Scene, Seen, draw_scene, scene_picture
 from medbench.builtin.twins.packing import write_table
 from medbench.builtin.twins.scene_words import answers_of, prompts_of
 from medbench.builtin.twins.writing import Stamp, generator, new_twin, stamp, write_jpeg, write_json, write_marker
+from medbench.identity import digest
 
 SIDE = 128
 """Pixels along a side of the pictures."""
@@ -49,7 +50,7 @@ def write_medvqa_gi(root: Path, seed: int, size: int) -> None:
 
 
 def write_medvqa_gi_2024(root: Path, seed: int, size: int) -> None:
-    """Write MEDVQA-GI 2024's development set with `size` test images (0: 100), several prompts to each image.
+    """Write MEDVQA-GI 2024's development set with `size` test images (0: 100), several prompts to each image, and their centres.
 
     Raises:
         StorageError: `root` holds something that is no twin, or cannot be written.
@@ -58,13 +59,15 @@ def write_medvqa_gi_2024(root: Path, seed: int, size: int) -> None:
     made = stamp("medvqa-gi-2024", seed, size)
     rows: list[tuple[str, str]] = []
     base = medvqa_gi_2024.FOLDER
-    with new_twin(root, rf"{base}/prompt-gt\.csv|{base}/images/{_NAME}{_JPEG}") as folder:
+    with new_twin(root, rf"{base}/prompt-gt\.csv|{base}/centres\.csv|{base}/images/{_NAME}{_JPEG}") as folder:
         (folder / base / "images").mkdir(parents=True)
         for image, scene, seen, rng in _images(made):
             write_jpeg(folder / base / "images" / f"{image}.jpg", seen.pixels)
             rows += [(prompt, f"{image}.jpg") for prompt in prompts_of(scene, rng)]
         rows.append(rows[0])
         write_table(folder / base / medvqa_gi_2024.PROMPTS, ("Prompt", "Filename"), rows, delimiter=";")
+        centres = [(name, "multi" if digest(name) < "6" else "single") for name in dict.fromkeys(name for _, name in rows)]
+        write_table(folder / base / medvqa_gi_2024.CENTRES, ("Filename", "Centre"), centres, delimiter=";")
         write_marker(folder, made, _counted([name.removesuffix(".jpg") for _, name in rows]))
 
 

@@ -16,9 +16,13 @@ def _share(label: str, *, higher: bool = True, high: float | None = 1.0, primary
     return ScoreFacts(unit="fraction", higher_is_better=higher, high=high, label=label, primary=primary)
 
 
-_KID = {"kid-*": _distance("KID", low=None)}
-_INCEPTION = {"MEDBENCH_INCEPTION": "inception-2015-12-05.pt, the TorchScript of Inception v3 from the StyleGAN2-ADA metrics"}
-_SETS = {"takes": ("picture",), "weighted": False, "needs": ("torch",), "install": _INSTALL}
+_KID = {"kid-*": _distance("KID", low=None, primary=True)}
+_INCEPTION = {
+    "MEDBENCH_INCEPTION": "inception-2015-12-05.pt, the TorchScript of Inception v3 from the StyleGAN2-ADA metrics "
+    "(features=legacy: pt_inception-2015-12-05-6726825d.pth of pytorch-fid beside it)"
+}
+_KERAS = {"MEDBENCH_KERAS_INCEPTION": "the ImageNet Inception v3 of Keras with top, as TorchScript"}
+_SETS = {"takes": ("picture",), "weighted": False, "needs": ("torch",), "install": _INSTALL, "paths": ("weights",), "version": "2"}
 
 CARDS: tuple[AnyCard, ...] = (
     MetricCard(
@@ -63,9 +67,12 @@ CARDS: tuple[AnyCard, ...] = (
         name="copies",
         files=_INCEPTION,
         load="medbench_imagegen.manifolds:Copies",
-        title="drawn pictures that lie closer to a train picture than nearly all real ones do",
-        scores={"copies-*": _share("copies of train", higher=False, primary=True)},
-        source="the nearest-neighbour check of Carlini et al., USENIX Security 2023, on features",
+        title="drawn pictures that lie closer to a train picture than real ones do",
+        scores={
+            "copies-*": _share("copies of train", higher=False, primary=True),
+            "nearer-*": _share("nearer to train", higher=False),
+        },
+        source="nearest neighbours among features, as Carlini et al., USENIX Security 2023; Meehan et al., AISTATS 2020",
         **_SETS,
     ),
     MetricCard(
@@ -80,6 +87,7 @@ CARDS: tuple[AnyCard, ...] = (
     MetricCard(
         name="fid-medvqagi2024",
         load="medbench_imagegen.classes:MedvqaGi2024",
+        files=_KERAS,
         title="the number of the MEDVQA-GI 2024 organisers: a Frechet distance of class probabilities, which is no FID",
         scores={
             "fid-medvqagi2024": _distance("organisers' FID", primary=True),
@@ -99,6 +107,7 @@ CARDS: tuple[AnyCard, ...] = (
             "clip-score": ScoreFacts(unit="score", low=0.0, high=2.5, label="CLIP-score", primary=True),
         },
         install=_INSTALL,
+        version="2",
         source="Hessel et al., EMNLP 2021 (w = 2.5)",
     ),
     MetricCard(

@@ -11,115 +11,60 @@ from medbench.errors import DataError, UsageError
 from medbench.identity import safe_name
 from medbench.interfaces import Reals
 from medbench.types import Embed, Failed, Image, Output, Pair, Request, Vector
-from medbench_imagegen.features import black_ones, drawn_files, features_of, real_files
-from medbench_imagegen.frechet import extrapolated, frechet_distance, halves_distance
-from medbench_imagegen.kernels import Grams, full_kid, grams, subset_kid
-from medbench_imagegen.networks import network
-from medbench_imagegen.pictures import peculiarities
+from medbench_imagegen.features import drawn_files, real_files
+from medbench_imagegen.frechet import Moments, distance, extrapolated, frechet_distance, moments
+from medbench_imagegen.kept import kept, manifest_of
+from medbench_imagegen.kernels import kernel_distance
+from medbench_imagegen.sets import Distances, Rows, measured
 
 Array = np.ndarray[Any, np.dtype[Any]]
-Rows = Mapping[str, Any]
 
 FULL_RANK = 2048
 """Below so many pictures the covariance of 2,048 features has no full rank, and the bias of FID is large."""
-LARGEST_PART = 500
-"""A sub-sample takes at most so many pictures of the smaller side: its cost, not its worth, grows with more."""
 
 
-class SetFeatures:
-    """What every metric on features of two sets has in common.
-
-    Args:
-        convention: Unused: the network is part of the names.
-        features: `auto`, `clean`, `legacy` or `small-v1`.
-        weights: File of the network's weights; empty: by the environment.
-    """
-
-    TRAIN = False
-    """Whether the pictures of the train split are needed too."""
-
-    def __init__(self, convention: Mapping[str, str] | None = None, *, features: str = "auto", weights: str = "") -> None:
-        del convention
-        self._network = network(features, weights)
-        self.identity = self._network.identity
-
-    def measure(self, pairs: Sequence[Pair], reals: Reals) -> Rows:
-        """Return float32 features: `drawn` (n, d), `real` (m, d), `train` (t, d; empty where not needed), `black` (n,)."""
-        paths, digests = drawn_files(pairs)
-        return {
-            "drawn": features_of(paths, digests, self._network),
-            "real": features_of(*real_files(reals), self._network),
-            "train": features_of(*real_files(reals, train=True), self._network) if self.TRAIN else np.empty((0, 0), np.float32),
-            "black": black_ones(paths),
-            "label": np.array(self._network.name),
-            "unusual": np.array(peculiarities(paths)),
-        }
-
-    def fraction(self, rows: Rows) -> float:
-        """Return how large a part of both sets a sub-sample takes."""
-        return min(0.5, LARGEST_PART / min(len(rows["drawn"]), len(rows["real"])))
-
-    def flags(self, rows: Rows) -> Mapping[str, Any]:
-        """Return which drawn pictures are black."""
-        return {"empty": rows["black"]}
-
-    def signature(self) -> Mapping[str, Any]:
-        """Return which network it was."""
-        return {"network": self.identity}
-
-    def _said(self, rows: Rows) -> str:
-        black = int(np.asarray(rows["black"]).sum())
-        return "; ".join(filter(None, (f"{black} drawn pictures are black" if black else "", str(rows["unusual"]))))
-
-
-class Kid(SetFeatures):
+class Kid(Distances):
     """The kernel distance: unbiased, so the same at every n but for chance."""
 
-    def reduce_sets(self, rows: Rows, drawn: Array, real: Array) -> Mapping[str, float]:
-        """Return `kid-NETWORK`: by seeded subsets for the whole sets, from all pictures for a part of them."""
-        return {f"kid-{rows['label']}": self._kid(rows, drawn, real)}
-
-    def notes(self, rows: Rows, drawn: Array, real: Array) -> Mapping[str, str]:
-        """Return what is unusual about the pictures."""
-        del drawn, real
-        return {f"kid-{rows['label']}": self._said(rows)}
-
-    def _kid(self, rows: Rows, drawn: Array, real: Array) -> float:
-        made = self._grams(rows)
-        if len(drawn) == len(rows["drawn"]) and len(real) == len(rows["real"]):
-            return subset_kid(made)
-        return full_kid(made, drawn, real)
-
-    def _grams(self, rows: Rows) -> Grams:
-        """Return the kernel values of these rows, computed once for all their parts."""
-        known = getattr(self, "_known", None)
-        if known is None or known[0] is not rows:
-            known = self._known = (rows, grams(rows["drawn"], rows["real"]))
-        return known[1]
+    def values(self, drawn: Array, real: Array) -> Mapping[str, float]:
+        """Return `kid`."""
+        return {"kid": kernel_distance(drawn, real)}
 
 
-class Fid(Kid):
+class Fid(Distances):
     """The Frechet distance, its extrapolation and KID; below 2,048 pictures FID stands last and says why."""
 
-    def reduce_sets(self, rows: Rows, drawn: Array, real: Array) -> Mapping[str, float]:
-        """Return `kid-NETWORK`, `fid-inf-NETWORK` (below 2,048 pictures), `fid-NETWORK`."""
-        label = str(rows["label"])
+    def values(self, drawn: Array, real: Array) -> Mapping[str, float]:
+        """Return `kid`, `fid-inf`, `fid`; from 2,048 pictures on `fid`, `kid`."""
+        kid = {"kid": kernel_distance(drawn, real)}
+        if min(len(drawn), len(real)) >= FULL_RANK:
+            return {"fid": frechet_distance(drawn, real), **kid}
         if min(len(drawn), len(real)) < 2:
-            return {f"kid-{label}": float("nan"), f"fid-{label}": float("nan")}
-        x, y = rows["drawn"][drawn], rows["real"][real]
-        kid, fid = {f"kid-{label}": self._kid(rows, drawn, real)}, {f"fid-{label}": frechet_distance(x, y)}
-        if min(len(rows["drawn"]), len(rows["real"])) >= FULL_RANK:
-            return {**fid, **kid}
-        return {**kid, f"fid-inf-{label}": extrapolated(x, y), **fid}
+            return {**kid, "fid-inf": float("nan"), "fid": float("nan")}
+        return {**kid, "fid-inf": extrapolated(drawn, real), "fid": frechet_distance(drawn, real)}
+
+    def reduce_sets(self, rows: Rows, drawn: Array, real: Array) -> Mapping[str, float]:
+        """Return the values; the moments of the whole real set, where they take longer than reading them, are kept."""
+        count, dimension = rows["real"].shape
+        if len(real) < count or min(len(drawn), count) < max(FULL_RANK, dimension + 1):
+            return super().reduce_sets(rows, drawn, real)
+        known = kept(str(rows.get("manifest", "")), "moments", lambda: moments(rows["real"])._asdict())
+        x, label = rows["drawn"][drawn], rows["label"]
+        return {f"fid-{label}": distance(moments(x), Moments(**known)), f"kid-{label}": kernel_distance(x, rows["real"][real])}
+
+    def reduce_part(self, rows: Rows, drawn: Array, real: Array, names: Sequence[str]) -> Mapping[str, float]:
+        """Return those of the values that are asked for: a part of a large set is small, and would be extrapolated too."""
+        x, y, label = rows["drawn"][drawn], rows["real"][real], rows["label"]
+        made = {f"kid-{label}": kernel_distance, f"fid-inf-{label}": extrapolated, f"fid-{label}": frechet_distance}
+        return {name: made[name](x, y) for name in names}
 
     def notes(self, rows: Rows, drawn: Array, real: Array) -> Mapping[str, str]:
-        """Return the floor, the warning of few pictures, and what is unusual about them."""
-        label, smallest = str(rows["label"]), min(len(drawn), len(real))
-        floor = halves_distance(rows["real"][real])
-        said = [f"floor {floor:.3g}: two halves of the {len(real):,} real pictures"] if np.isfinite(floor) else []
+        """Return the floors, the warning of few pictures, and what is unusual about them."""
+        said, label, smallest = dict(super().notes(rows, drawn, real)), rows["label"], min(len(drawn), len(real))
         if smallest < FULL_RANK:
-            said.append(f"{smallest:,} pictures are fewer than {FULL_RANK:,}: biased upwards, read kid and fid-inf first")
-        return {f"kid-{label}": self._said(rows), f"fid-{label}": "; ".join(said)}
+            few = f"fewer than {FULL_RANK:,} pictures ({smallest:,}): biased upwards, read kid and fid-inf first"
+            said[f"fid-{label}"] = "; ".join(filter(None, (few, said.get(f"fid-{label}", ""))))
+        return said
 
 
 class EncoderFid(Fid):
@@ -127,20 +72,25 @@ class EncoderFid(Fid):
 
     Args:
         convention: Unused.
-        label: What the scores call the model.
+        label: What the scores call the model; empty: its own name.
     """
 
-    def __init__(self, convention: Mapping[str, str] | None = None, *, label: str = "encoder") -> None:
+    def __init__(self, convention: Mapping[str, str] | None = None, *, label: str = "") -> None:
         del convention
         self.identity = ""
-        self._label = safe_name(label)
+        self._label = safe_name(label) if label else ""
+
+    def bind(self, judge: str) -> None:
+        """Take the identity of the model that will be asked: its name, a hyphen, a digest."""
+        self.identity = judge
+        self._label = self._label or judge.rpartition("-")[0]
 
     def measure(self, pairs: Sequence[Pair], reals: Reals) -> Generator[tuple[str, list[Request]], list[Output], Rows]:
         """Ask for the embeddings of all pictures, and return them as features.
 
         Raises:
             UsageError: the model could not embed a picture.
-            DataError: its vectors are of several lengths.
+            DataError: its vectors are of several lengths, or not finite.
         """
         drawn, real = drawn_files(pairs), real_files(reals)
         requests: list[Request] = [
@@ -156,12 +106,14 @@ class EncoderFid(Fid):
         if len({len(array) for array in arrays}) != 1:
             raise DataError("the encoder's vectors are of several lengths")
         stacked = np.stack(arrays)
+        lost = np.flatnonzero(~np.isfinite(stacked).all(axis=1))
+        if len(lost):
+            raise DataError(f"the encoder's vector of {[*drawn[0], *real[0]][lost[0]]} is not finite ({len(lost):,} are not)")
         n = len(drawn[0])
         return {
+            **measured(pairs, reals),
             "drawn": stacked[:n],
             "real": stacked[n:],
-            "train": np.empty((0, 0), np.float32),
-            "black": black_ones(drawn[0]),
-            "label": np.array(self._label),
-            "unusual": np.array(peculiarities(drawn[0])),
+            "label": np.array(self._label or "encoder"),
+            "manifest": np.array(manifest_of(self.identity, real[1]) if self.identity else ""),
         }

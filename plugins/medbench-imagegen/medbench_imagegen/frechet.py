@@ -2,22 +2,68 @@
 
 from __future__ import annotations
 
-from typing import Any
+import contextlib
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-SIZES = 6
-"""Sizes from which the distance is extrapolated to infinitely many pictures."""
+SMALL = 1024
+"""Up to so many pictures of the smaller side one thread is as quick as several."""
+PARTS = {0.4: 8, 0.6: 4, 1.0: 1}
+"""Share of both sets -> of how many such parts the distance is averaged, for its extrapolation: small parts cost little."""
+
+
+class Moments(NamedTuple):
+    """A set of features as far as the distance is concerned."""
+
+    mean: Array
+    """Shape (d,)."""
+    rows: Array
+    """Shape (k, d) with k <= d: `rows.T @ rows` is the covariance (with n - 1)."""
+
+
+def moments(features: Array) -> Moments:
+    """Return mean and covariance of features, the latter as rows: the centred features themselves, or a Cholesky factor.
+
+    Args:
+        features: Shape (n, d), n >= 2.
+    """
+    mean = np.asarray(features).mean(axis=0, dtype=np.float64)
+    if not np.isfinite(mean).all():
+        return Moments(mean, np.full((1, len(mean)), np.nan))
+    centred = features - mean
+    centred /= np.sqrt(len(centred) - 1)
+    return Moments(mean, centred if len(centred) <= len(mean) else _factor(centred))
+
+
+def _factor(centred: Array) -> Array:
+    """Return no more than d rows with the same covariance: a triangle where it has full rank, else scaled eigenvectors.
+
+    numpy multiplies, since it sees that the product is symmetric and computes a half; torch decomposes, since the LAPACK that
+    comes with it takes half the time of numpy's at this size.
+    """
+    import torch
+
+    covariance = torch.from_numpy(centred.T @ centred)
+    factor, fault = torch.linalg.cholesky_ex(covariance)
+    noise = len(covariance) * np.finfo(np.float64).eps * covariance.diagonal().max()
+    if not fault and factor.diagonal().min() ** 2 > noise:
+        triangle: Array = factor.T.numpy()
+        return triangle
+    values, vectors = torch.linalg.eigh(covariance)  # features that do not vary, or that depend on each other
+    there = values > noise
+    scaled: Array = (vectors[:, there] * values[there].sqrt()).T.numpy()
+    return scaled
 
 
 def frechet_distance(one: Array, other: Array) -> float:
-    """Return the squared Frechet distance of two normal distributions fitted to features.
+    """Return the squared Frechet distance of two normal distributions fitted to features; NaN where one is not finite.
 
-    With fewer pictures than features, the trace of the root of the product of the covariances is the nuclear norm of the
-    product of the centred features, of shape (n, m); otherwise the sum of the roots of the eigenvalues of a symmetric matrix.
-    Both are exact; `sqrtm` of a singular product, as in clean-fid, is off by 1e-5 and a hundred times slower.
+    Exact with fewer pictures than features and with more; `sqrtm` of a singular product, as in clean-fid, is off by 1e-5 and a
+    hundred times slower.
 
     Args:
         one: Features, shape (n, d), n >= 2.
@@ -25,50 +71,58 @@ def frechet_distance(one: Array, other: Array) -> float:
 
     Source: Heusel et al., NeurIPS 2017; covariances with n - 1, as in clean-fid.
     """
-    x, y = np.asarray(one, dtype=np.float64), np.asarray(other, dtype=np.float64)
-    difference = x.mean(axis=0) - y.mean(axis=0)
-    x, y = x - x.mean(axis=0), y - y.mean(axis=0)
-    x /= np.sqrt(len(x) - 1)
-    y /= np.sqrt(len(y) - 1)
-    spread = float(np.einsum("ij,ij->", x, x) + np.einsum("ij,ij->", y, y))
-    root = _nuclear_norm(x @ y.T) if min(len(x), len(y)) <= x.shape[1] else _trace_of_root(x.T @ x, y.T @ y)
-    return float(max(0.0, difference @ difference + spread - 2 * root))
+    return distance(moments(one), moments(other))
 
 
-def _nuclear_norm(matrix: Array) -> float:
-    return float(np.linalg.svd(matrix, compute_uv=False).sum())
+def distance(one: Moments, other: Moments) -> float:
+    """Return the distance of two sets whose moments are known.
+
+    With covariances A'A and B'B the trace of the root of their product is the nuclear norm of AB'. Where both have full rank it
+    is had from the symmetric eigenvalues of AB'BA', which takes a third of the time and loses nothing that matters.
+    """
+    difference = one.mean - other.mean
+    spread = float(np.einsum("ij,ij->", one.rows, one.rows) + np.einsum("ij,ij->", other.rows, other.rows))
+    if not np.isfinite(spread + difference.sum()):
+        return float("nan")
+    return float(max(0.0, difference @ difference + spread - 2 * _root(one.rows, other.rows)))
 
 
-def _trace_of_root(one: Array, other: Array) -> float:
-    """Return the trace of the root of the product of two covariances, by the eigenvalues of L' B L with A = L L'."""
+def _root(one: Array, other: Array) -> float:
+    """Return the nuclear norm of `one @ other.T`."""
+    import torch
+
+    with _threads(1 if min(len(one), len(other)) <= SMALL else torch.get_num_threads()):
+        product = one @ other.T
+        if product.shape == (one.shape[1], one.shape[1]):
+            return float(torch.linalg.eigvalsh(torch.from_numpy(product @ product.T)).clip(min=0).sqrt().sum())
+        return float(torch.linalg.svdvals(torch.from_numpy(product)).sum())
+
+
+@contextlib.contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """Let torch compute with so many threads: those of small matrices wait for each other longer than they work."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
     try:
-        factor = np.linalg.cholesky(one)
-    except np.linalg.LinAlgError:  # features that do not vary, or that depend on each other
-        values, vectors = np.linalg.eigh(one)
-        factor = vectors * np.sqrt(np.clip(values, 0, None))
-    return float(np.sqrt(np.clip(np.linalg.eigvalsh(factor.T @ other @ factor), 0, None)).sum())
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def extrapolated(one: Array, other: Array, seed: int = 0) -> float:
-    """Return the distance that infinitely many pictures would give: the bias of the distance falls as 1/n.
+    """Return the distance that infinitely many pictures would give: the bias of the distance falls about as 1/n.
 
-    A line is fitted to the distances of parts of both sets over 1/n; the real set shrinks along. May be below zero.
+    A line is fitted to the mean distances of random parts of both sets over 1/n; the real set shrinks along. May be below zero.
 
-    Source: Chong and Forsyth, CVPR 2020 (FID-infinity), here with six sizes.
+    Source: Chong and Forsyth, CVPR 2020 (FID-infinity), who shrink the drawn set alone, from tens of thousands of pictures.
     """
     rng = np.random.default_rng(seed)
-    orders = [rng.permutation(len(side)) for side in (one, other)]
-    shares = np.linspace(0.4, 1.0, SIZES)
-    inverse, distances = [], []
-    for share in shares:
-        parts = [side[order[: max(2, round(share * len(side)))]] for side, order in zip((one, other), orders, strict=True)]
-        inverse.append(2 / (len(parts[0]) + len(parts[1])))
-        distances.append(frechet_distance(*parts))
-    return float(np.polyfit(inverse, distances, 1)[1])
 
+    def mean(share: float, times: int) -> float:
+        sizes = [max(2, round(share * len(side))) for side in (one, other)]
+        parts = [[side[rng.permutation(len(side))[:size]] for side, size in zip((one, other), sizes, strict=True)] for _ in range(times)]
+        return float(np.mean([frechet_distance(*pair) for pair in parts]))
 
-def halves_distance(features: Array, seed: int = 0) -> float:
-    """Return the distance between two halves of one set: what no model can be expected to fall below at that size."""
-    order = np.random.default_rng(seed).permutation(len(features))
-    middle = len(features) // 2
-    return frechet_distance(features[order[:middle]], features[order[middle:]]) if middle > 1 else float("nan")
+    return float(np.polyfit([1 / share for share in PARTS], [mean(share, times) for share, times in PARTS.items()], 1)[1])

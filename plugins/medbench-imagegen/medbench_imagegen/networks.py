@@ -3,36 +3,27 @@
 from __future__ import annotations
 
 import os
+import pickle
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from medbench.errors import UsageError, suggestion
 from medbench.files import FileDigests, cache_folder
+from medbench_imagegen.features import Network
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 INCEPTION = "inception-2015-12-05.pt"
 LEGACY = "pt_inception-2015-12-05-6726825d.pth"
 VARIABLE = "MEDBENCH_INCEPTION"
+DIMENSION = 2048
+"""Features of either Inception."""
 NAMES = ("auto", "clean", "legacy", "small-v1")
-
-
-class Network(Protocol):
-    """What turns pictures into features."""
-
-    name: str
-    """Part of the scores' names."""
-    identity: str
-    """Name, and the digest of its weights."""
-
-    def features(self, pictures: Sequence[Array]) -> Array:
-        """Return float32 features, shape (n, d), of RGB pictures (uint8, height x width x 3)."""
-        ...
 
 
 def network(name: str, weights: str = "") -> Network:
@@ -52,7 +43,7 @@ def network(name: str, weights: str = "") -> Network:
 
 
 def find_weights(named: str, file: str, *, needed: bool = True) -> Path | None:
-    """Return a weights file: as named, or by the environment, which may name its folder; None where it need not be there.
+    """Return a weights file: as named, or by the environment, which may name a folder; None where it need not be there.
 
     Raises:
         UsageError: it is named and not there, or needed and not named.
@@ -65,6 +56,8 @@ def find_weights(named: str, file: str, *, needed: bool = True) -> Path | None:
         return None
     path = Path(said).expanduser()
     path = path / file if path.is_dir() else path
+    if not named and file == LEGACY:
+        path = path.with_name(LEGACY)  # the environment names the other network's file: this one lies beside it
     if not path.is_file():
         raise UsageError(f"{path}: no such file", hint=f"{file}, named by weights=FILE or {VARIABLE}")
     return path
@@ -177,6 +170,9 @@ class Inception:
 
         with torch.inference_mode():
             made: Array = self.base.layers.forward(self._batch(pictures)).reshape(len(pictures), -1).float().numpy()
+        if made.shape[1] != DIMENSION:
+            said = f"{self._path}: TorchScript of another network (its features are {made.shape[1]:,} numbers, not {DIMENSION:,})"
+            raise UsageError(said, hint=f"expected {INCEPTION}")
         return made
 
     def probabilities(self, pictures: Sequence[Array]) -> Array:
@@ -219,15 +215,17 @@ class Legacy:
             from cleanfid import inception_pytorch
         except ImportError as error:
             raise UsageError(f"fid-legacy needs {error.name}", hint="pip install 'medbench-imagegen[legacy]'") from None
-        state = torch.load(self._path, map_location="cpu", weights_only=True)
         asked = inception_pytorch.load_state_dict_from_url
-        inception_pytorch.load_state_dict_from_url = lambda *_, **__: state  # the file at hand, in place of a download
-        try:
-            return inception_pytorch.InceptionV3(output_blocks=[3], resize_input=False).eval()
-        except RuntimeError as error:
-            raise UsageError(f"{self._path}: weights of another network", hint=f"expected {LEGACY}") from error
-        finally:
-            inception_pytorch.load_state_dict_from_url = asked
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # clean-fid calls torchvision in a way that is going out
+            try:
+                state = torch.load(self._path, map_location="cpu", weights_only=True)
+                inception_pytorch.load_state_dict_from_url = lambda *_, **__: state  # the file at hand, in place of a download
+                return inception_pytorch.InceptionV3(output_blocks=[3], resize_input=False).eval()
+            except (OSError, EOFError, RuntimeError, TypeError, AttributeError, ValueError, pickle.UnpicklingError) as error:
+                raise UsageError(f"{self._path}: not the weights of pytorch-fid's Inception", hint=f"expected {LEGACY}") from error
+            finally:
+                inception_pytorch.load_state_dict_from_url = asked
 
     def features(self, pictures: Sequence[Array]) -> Array:
         """Return float32 features, shape (n, 2048)."""

@@ -27,6 +27,7 @@ def session_cache(tmp_path_factory):
 def _own_cache(monkeypatch, session_cache):
     monkeypatch.setenv("MEDBENCH_CACHE", str(session_cache))
     monkeypatch.delenv("MEDBENCH_INCEPTION", raising=False)
+    monkeypatch.delenv("MEDBENCH_KERAS_INCEPTION", raising=False)
 
 
 @pytest.fixture
@@ -77,8 +78,8 @@ class TinyInception(torch.nn.Module):
     def __init__(self):
         super().__init__()
         torch.manual_seed(3)
-        self.layers = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 9, stride=9), torch.nn.ReLU(), torch.nn.AdaptiveAvgPool2d(1))
-        self.output = torch.nn.Linear(8, 5)
+        self.layers = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(4), torch.nn.Conv2d(3, 2048, 4), torch.nn.ReLU())
+        self.output = torch.nn.Linear(2048, 5)
 
     def forward(self, x, no_output_bias: bool = False):
         logits = self.layers((x - 128) / 128).flatten(1) @ self.output.weight.T

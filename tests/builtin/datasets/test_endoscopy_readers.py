@@ -107,6 +107,17 @@ def test_prompts_of_2024(tmp_path):
     assert said[2].startswith("1 of the 3 rows repeat")
 
 
+def test_centres_are_a_column_where_somebody_says_them(tmp_path):
+    prompts(tmp_path, f"Prompt;Filename\nGenerate a polyp;{TEST}.jpg\n")
+    assert read(MedvqaGi2024(), tmp_path)[0].meta == {}
+    centres = tmp_path / "Dev-Dataset" / "centres.csv"
+    centres.write_text(f"Filename;Centre;Remark\n{TEST}.jpg;Oslo;x\n{TEST};Oslo;y\nother.jpg;elsewhere;z\n", encoding="utf-8")
+    assert read(MedvqaGi2024(), tmp_path)[0].meta == {"centre": "Oslo"}
+    centres.write_text(f"Filename;Centre\n{TEST}.jpg;Oslo\n{TEST}.jpg;Bergen\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"line 3: .* is of Oslo and of Bergen"):
+        read(MedvqaGi2024(), tmp_path)
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -11,9 +11,10 @@ from PIL import Image as Pillow
 
 from medbench import api
 from medbench.builtin.protocols.text_to_image import TextToImage
-from medbench.cards import MetricCard, ScoreFacts
+from medbench.cards import MetricCard, ReaderCard, ScoreFacts
 from medbench.hookspecs import hookimpl
-from medbench.registry import load_registry
+from medbench.registry import load, load_registry
+from medbench.roots import ensure_twin, twin_folder
 from medbench.runs import RunFolder
 from medbench.tasks import Task
 from medbench.testing import FakeModel, plugin
@@ -173,3 +174,25 @@ def test_the_sheet_of_a_moved_run_finds_its_drawn_pictures(drawn, tmp_path):
     shown = [tile.path for strip in sheet.strips if strip.heading == "drawn" for tile in strip.tiles]
     assert shown
     assert all(Path(path).is_file() and Path(path).is_relative_to(moved) for path in shown)
+
+
+def test_pictures_of_any_tool_are_scored_under_their_prompts_and_shown(registry, tmp_path):
+    card = registry.get(ReaderCard, "medvqa-gi-2024")
+    ensure_twin(card, root := twin_folder(card))
+    prompts = list(dict.fromkeys(sample.prompt for sample in load(card)().read(root, "test", {})))[:12]
+    folder = tmp_path / "made"
+    folder.mkdir()
+    for number in range(len(prompts)):
+        Pillow.new("RGB", (8, 8), (number, 0, 0)).save(folder / f"{number}.jpg")
+    table = tmp_path / "prompts.csv"
+    table.write_text("".join(["file;prompt\n", *(f"{number}.jpg;{prompt}\n" for number, prompt in enumerate(prompts))]), encoding="utf-8")
+    task = Task(name="draw", title="t", dataset="medvqa-gi-2024", protocol=("text-to-image",), metrics=("brightness",))
+    record = api.score(task=task, pictures=folder, predictions=table, data="twin", registry=registry, runs_dir=tmp_path / "runs")
+    stated = record.model.loaded
+    assert (stated["file"], stated["table"], stated["matched_by"]) == ("made", "prompts.csv", "prompt")
+    assert record.scores[0].n == 12
+    assert any("prompts have no picture" in remark for remark in record.remarks)
+    (run,) = (tmp_path / "runs" / "draw" / "made").iterdir()
+    sheet = next(figure for figure in RunFolder(run).read_figures() if figure.name == "contact-sheet")
+    drawn = [tile for strip in sheet.strips if strip.heading == "drawn" for tile in strip.tiles]
+    assert {tile.caption for tile in drawn} == set(prompts)

@@ -33,7 +33,8 @@ CARDS = (
         obtain="github.com/simula/ImageCLEFmed-MEDVQA-GI-2024: the development set; the test set is prompts alone",
         terms="no registration",
         group="image",
-        expects=("Dev-Dataset/prompt-gt.csv", "Dev-Dataset/images/<Filename>"),
+        expects=("Dev-Dataset/prompt-gt.csv", "Dev-Dataset/images/<Filename>", "Dev-Dataset/centres.csv, if you know them"),
+        version="2",
         splits=("train", "val", "test"),
         citation="Hicks SA, Storås A, Halvorsen P, Riegler MA, Thambawita V. Overview of ImageCLEFmedical 2024 - medical visual question "
         "answering for gastrointestinal tract. CLEF 2024 working notes, CEUR-WS 3740, paper 131",
