@@ -13,7 +13,7 @@ from medbench.options import accepts, attempt
 from medbench.plan import SPLITS, ModelPlan, Plan
 from medbench.registry import Registry, load
 from medbench.roots import access_of
-from medbench.types import Request
+from medbench.types import Capability, Request
 
 TERMS = {
     "allow": "the agreement says nothing of such services; PhysioNet, 24 Sep 2025, says what such agreements mean by sharing",
@@ -27,6 +27,9 @@ PHYSIONET = (
     "(24 September 2025): no third-party service may store or retain it; locally deployed models are strongly recommended"
 )
 """The text that the guard rests on, for data under an agreement."""
+
+SECOND: dict[str, Capability] = {"judge": "generate", "encoder": "embed"}
+"""Role in which a metric asks a second model -> what that model must be able to do."""
 
 
 def check(plan: Plan, registry: Registry) -> list[Problem]:
@@ -145,11 +148,15 @@ def _metrics(plan: Plan) -> list[Problem]:
     for metric in plan.metrics:
         if metric.card.asks:  # its options name files and runs: what is wrong with them is known before anything is asked
             attempt(partial(load(metric.card), convention=metric.convention, **metric.options), problems)
-    asking = sorted({metric.card.name for metric in plan.metrics if metric.card.asks})
+    asking = {metric.card.name: SECOND.get(metric.card.asks[0], "generate") for metric in plan.metrics if metric.card.asks}
+    hint = f"--judge MODEL   (medbench list models --can {' or '.join(sorted(set(asking.values())))})"
     if asking and not plan.judge:
-        can = "embed" if all("encoder" in metric.card.asks for metric in plan.metrics if metric.card.asks) else "generate"
-        said = f"{', '.join(asking)} asks a second model, and none is named"
-        problems.append(Problem(said, f"--judge MODEL   (medbench list models --can {can})"))
+        problems.append(Problem(f"{', '.join(sorted(asking))} asks a second model, and none is named", hint))
+    for name, one in sorted(asking.items()):
+        if plan.judge and one not in plan.judge.card.can:
+            problems.append(
+                Problem(f"metric {name} asks a model that can {one}; {plan.judge.name} can {' and '.join(plan.judge.card.can)}", hint)
+            )
     if plan.judge and not asking:
         names = ", ".join(dict.fromkeys(metric.card.name for metric in plan.metrics))
         said = f"--judge {plan.judge.name}: nothing asks it (computed: {names})"

@@ -90,15 +90,18 @@ def test_a_metric_that_measures_something_else(problems):
     assert problems(change=of_pictures) == ["metric vqa measures picture or vector; protocol vqa gives text | medbench list metrics"]
 
 
-def test_a_metric_that_asks_needs_a_judge(problems):
+@pytest.mark.parametrize(("role", "can", "cannot"), [("judge", "generate", ""), ("encoder", "embed", "fake-echo")])
+def test_a_metric_that_asks_needs_a_judge_that_can_answer(problems, role, can, cannot):
     def asking(plan):
         metric = plan.metrics[0]
-        return msgspec.structs.replace(
-            plan, metrics=(msgspec.structs.replace(metric, card=msgspec.structs.replace(metric.card, asks=("judge",))),)
-        )
+        card = msgspec.structs.replace(metric.card, asks=(role,))
+        return msgspec.structs.replace(plan, metrics=(msgspec.structs.replace(metric, card=card),))
 
-    assert problems(change=asking)[0].startswith("vqa asks a second model, and none is named | --judge MODEL")
-    assert problems(change=asking, judge="fake-echo") == []
+    assert problems(change=asking)[0] == f"vqa asks a second model, and none is named | --judge MODEL   (medbench list models --can {can})"
+    found = problems(change=asking, judge="fake-echo")
+    assert [problem.partition(" |")[0] for problem in found] == (
+        [f"metric vqa asks a model that can embed; {cannot} can generate"] if cannot else []
+    )
 
 
 def test_a_judge_that_nothing_asks_is_said(problems):
