@@ -10,6 +10,8 @@ import typer
 from medbench.cli import arguments
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from medbench.cli.progress import Progressing
     from medbench.events import Event
     from medbench.plan import Plan
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from medbench.suites import Cell, Suite
 
 FAILED = 3
+WIDEST = 1000
+"""Signs in a line of the table at most."""
 
 
 def suite(
@@ -49,7 +53,6 @@ def _show_standings(found: Suite, standing: list[Standing], *, json: bool) -> No
     if json:
         arguments.print_json(standing)
         return
-    from medbench.cli.layout import console, table
     from medbench.costs import dollars
     from medbench.report.provenance import in_words
     from medbench.suites import shared_axes
@@ -73,7 +76,7 @@ def _show_standings(found: Suite, standing: list[Standing], *, json: bool) -> No
     done = sum(one.done for one in standing)
     right = (len(heads) - 4, len(heads) - 3, len(heads) - 2)
     print(f"{found.title}: {len(standing)} runs, {done} done, {len(standing) - done} missing\n")
-    console().print(table(heads, rows, right=right, whole=(0, 1)))
+    _print_whole(heads, rows, right)
     total = sum(one.usd for one in standing if one.usd is not None)
     cost = f" · at most about {dollars(total)}" if total else ""
     print(f"\n{sum(one.missing for one in standing):,} calls{cost}; a call that several runs share is asked once")
@@ -81,7 +84,6 @@ def _show_standings(found: Suite, standing: list[Standing], *, json: bool) -> No
 
 
 def _run(found: Suite, planned: list[tuple[Cell, Plan]], registry: Registry, runs_dir: Path, *, json: bool, quiet: bool) -> None:
-    from medbench.cli.layout import console, table
     from medbench.suite_runs import run_suite
     from medbench.suite_tables import layout, tables, write_tables
 
@@ -98,10 +100,19 @@ def _run(found: Suite, planned: list[tuple[Cell, Plan]], registry: Registry, run
         for one in made:
             heads, rows = layout(one)
             print(f"\n{one.task}{' · SYNTHETIC data: these numbers say nothing about any patient' if one.synthetic else ''}")
-            console().print(table(heads, rows, whole=tuple(range(len(heads)))))
+            _print_whole(heads, rows)
         print(f"\ntables         {folder}/table.md, scores.csv, board.md")
     if any(outcome.record is None or not outcome.record.complete for outcome in outcomes):
         raise typer.Exit(FAILED)
+
+
+def _print_whole(heads: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> None:
+    """Print a table as wide as it is: a line that goes over the edge says more than one that lost an axis."""
+    from medbench.cli.layout import console, table
+
+    grid, out = table(heads, rows, right=right, whole=range(len(heads))), console()
+    out.width = max(out.width, out.measure(grid, options=out.options.update(width=WIDEST)).maximum)
+    out.print(grid)
 
 
 class _Showing:

@@ -17,10 +17,10 @@ from medbench.registry import Registry, load_registry
 TASK = "colonoscopy-t2i"
 MODELS = ("sd-colonoscopy", "kandinsky-colonoscopy")
 SCORE = "fid-small-v1"
-SECONDS = 240.0
-"""Longest time that all stages of one fit may take on two cores: processor time of both."""
+SECONDS = 480.0
+"""Most processor time that all stages of one fit may take: four minutes of two cores, each counted while it waits for the other."""
 PICTURES = 200
-STEPS, GUIDANCE = 20, 2.0
+"""Drawn as the card of the fitted base says, with and without LoRA."""
 
 
 class Figure(NamedTuple):
@@ -49,14 +49,15 @@ def figures(folder: Path | None = None, models: tuple[str, ...] = MODELS) -> Ite
 def _of_one(model: str, folder: Path, registry: Registry) -> Iterator[Figure]:
     out = folder / f"fit-{model}"
     there = (out / "fit.json").is_file()
-    begun, spent = time.perf_counter(), time.process_time()
+    begun, cpu = time.perf_counter(), time.process_time()
     fitted = api.fit(model, TASK, data="twin", out=out, registry=registry, model_options={"preset": "tiny"}, device="cpu")
-    wall, work = time.perf_counter() - begun, time.process_time() - spent
+    seconds, spent = time.perf_counter() - begun, time.process_time() - cpu
     if not there:
-        limit = SECONDS * min(2, os.cpu_count() or 1)
-        yield Figure(f"tiny {model} fitted, processor time", work, "s", f"{wall:.0f} s on the clock", limit, work <= limit)
+        used = f"{seconds:.0f} s by the clock on {os.cpu_count()} cores at load {os.getloadavg()[1]:.1f}"
+        yield Figure(f"tiny {model} fitted, autoencoder, base and LoRA", spent, "s of CPU", used, SECONDS, spent <= SECONDS)
     for stage in fitted.facts["stages"]:
-        yield Figure(f"  stage {stage['name']}, held-out loss", stage["held_out"]["loss"], "", f"{stage['steps']} steps", 0.0, ok=True)
+        held = stage["held_out"]["loss"]
+        yield Figure(f"  stage {stage['name']}, held-out loss", held, "", f"{stage['steps']} steps", 0.0, held > 0)
     before = _fid(_run(folder, registry, "diffusion", weights=str(out / "base")))
     after = _fid(_run(folder, registry, model, weights=str(out)))
     for name, score in (("its base alone", before), ("with LoRA", after)):
@@ -77,7 +78,7 @@ def _run(folder: Path, registry: Registry, model: str, **options: object) -> Run
         metric_options={"fid.features": "small-v1"},
         runs_dir=str(folder / "runs"),
         device="cpu",
-        model_options={"steps": STEPS, "guidance": GUIDANCE, **options},
+        model_options=options,
     )
 
 

@@ -9,8 +9,7 @@ from typing import Any
 import msgspec
 
 from medbench.files import write_whole
-
-FILE = "card.json"
+from medbench_diffusion.base import CARD
 
 
 def write_card(folder: Path, identity: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
@@ -23,7 +22,7 @@ def write_card(folder: Path, identity: Mapping[str, Any], facts: Mapping[str, An
     """
     stages = [{name: value for name, value in stage.items() if name != "seconds"} for stage in facts["stages"]]
     card = {**identity, **{name: value for name, value in facts.items() if name != "stages"}, "stages": stages}
-    write_whole(folder / FILE, msgspec.json.format(msgspec.json.encode(card, order="deterministic"), indent=2) + b"\n")
+    write_whole(folder / CARD, msgspec.json.format(msgspec.json.encode(card, order="deterministic"), indent=2) + b"\n")
     write_whole(folder / "README.md", _readme(folder.name, card).encode())
 
 
@@ -33,6 +32,11 @@ def _readme(kind: str, card: Mapping[str, Any]) -> str:
     own = "kandinsky-colonoscopy" if card["pipeline"].startswith("Kandinsky") else "sd-colonoscopy"
     use = f"{own} --model-option adapter=THIS_FOLDER" if adapter else "diffusion --model-option weights=THIS_FOLDER"
     lines = [
+        "---",
+        "library_name: diffusers",  # diffusers looks for such a head, and complains of a file without one
+        f"tags: [text-to-image{', lora' if adapter else ''}]",
+        "---",
+        "",
         f"# {card['pipeline']}: {'a LoRA adapter' if adapter else 'whole weights'} fitted by medbench",
         "",
         f"* Begun from: {base['name'] or 'a folder'} (digest {base['digest']})",

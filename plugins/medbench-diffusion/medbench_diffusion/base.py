@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import tempfile
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
+
+import msgspec
 
 from medbench.errors import UsageError
 from medbench.types import Failed, Picture, Struct, Synthesize
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     from medbench_diffusion.sampling import Sampler
 
 PRESETS = ("tiny",)
+CARD = "card.json"
 PROBE = "a polyp in the colon"
 """What is drawn, in two steps, with and without an adapter."""
 PROBE_GRID = 8
@@ -41,6 +45,25 @@ class Drawing(Struct):
     steps: int | None = None
     guidance: float | None = None
     size: int | None = None
+    more: dict[str, Any] = {}
+    """Further arguments of the pipeline's call."""
+
+
+def drawing_of(folder: Path) -> Drawing | None:
+    """Return how the pictures of a small model that `medbench fit` made are drawn, as the card beside it says; None: it does not."""
+    file = folder / CARD
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=_Card).base.drawing if file.is_file() else None
+    except msgspec.DecodeError:
+        return None  # a card of somebody else's
+
+
+class _Base(msgspec.Struct, frozen=True):
+    drawing: Drawing | None = None
+
+
+class _Card(msgspec.Struct, frozen=True):
+    base: _Base = _Base()
 
 
 class TextToImage:
@@ -101,6 +124,9 @@ class TextToImage:
         for name, value in (("steps", steps), ("size", size), ("batch", batch), ("batch_size", batch_size)):
             if value < 0:
                 raise UsageError(f"{name}={value}: below 0", hint=f"leave {name} out for its default")
+        for name, number in (("lora_scale", lora_scale), ("guidance", guidance)):
+            if number is not None and not math.isfinite(number):
+                raise UsageError(f"{name}={number}: not a number that can be multiplied with", hint=f"leave {name} out for its default")
         check_scheduler(scheduler)
         self.weights, self.adapter, self.lora_scale, self.revision = weights, adapter, lora_scale, revision
         self.preset, self.trust_pickle = preset, trust_pickle
@@ -164,6 +190,8 @@ class TextToImage:
     def _loaded(self) -> tuple[Sampler, dict[str, Any], Any]:
         from medbench_torch.devices import place
 
+        import medbench_diffusion.diffusers_alone  # noqa: F401 - before anything of diffusers
+
         placement = place(self.device, self.dtype)
         untrained = bool(self.preset) and not self.weights
         with self._found() as sources:
@@ -193,25 +221,25 @@ class TextToImage:
         from medbench_diffusion.drawing import Drawer
         from medbench_diffusion.lora import read_lora
         from medbench_diffusion.merging import merge
-        from medbench_diffusion.pipelines import parts_of
+        from medbench_diffusion.pipelines import grain, parts_of
         from medbench_diffusion.sampling import Sampler, generator
 
         pipe = self.load_pipe(sources, placement)
         sampler = put_scheduler(pipe, self.scheduler)
-        own = self.TINY if untrained else self.OWN
+        own = self.TINY if untrained else drawing_of(sources.weights) or self.OWN
         drawer = Drawer(
             pipe,
             steps=self.steps or own.steps,
             guidance=own.guidance if self.guidance is None else self.guidance,
             size=self.size or own.size,
             negative=self.negative,
-            more=self.options_of_call(),
+            more={**own.more, **self.options_of_call()},
         )
         adapted = None
         if sources.adapter:
 
             def probe() -> torch.Tensor:
-                side = PROBE_GRID * drawer.grain
+                side = -(-PROBE_GRID * grain(pipe) // drawer.multiple) * drawer.multiple
                 with torch.inference_mode():
                     return torch.from_numpy(drawer.short()([PROBE], [generator(0)], side, side))
 
@@ -236,7 +264,7 @@ class TextToImage:
         facts["versions"]["diffusers"] = diffusers.__version__
         said = {"model": self.NAME, "scheduler": sampler, **drawer.facts()}
         batch = self.batch or (8 if placement.device.type != "cpu" else 1) if n_parameters >= LARGE else self.batch or 32
-        return Sampler(drawer, size=drawer.size, grain=drawer.grain, batch=batch, said=said), facts, pipe
+        return Sampler(drawer, size=drawer.size, multiple=drawer.multiple, batch=batch, said=said), facts, pipe
 
     @contextlib.contextmanager
     def _found(self) -> Iterator[Sources]:

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch._dynamo.exc import TorchDynamoException
 
 from medbench.errors import UsageError
-from medbench_diffusion.pipelines import grain, own_size, quiet_diffusers
+from medbench_diffusion.pipelines import multiple, own_size, quiet_diffusers
 
 _NAMED = {"steps": "num_inference_steps", "guidance": "guidance_scale"}
 CORES = ("unet", "transformer", "prior_prior")
@@ -29,7 +30,7 @@ class Drawer:
         more: Further arguments of the call.
 
     Raises:
-        UsageError: the pipeline has no such setting.
+        UsageError: the pipeline has no such setting, or not with this value.
     """
 
     def __init__(
@@ -43,7 +44,7 @@ class Drawer:
         more: Mapping[str, Any] | None = None,
     ) -> None:
         self.pipe = pipe
-        self.grain = max(grain(pipe), 1)
+        self.multiple = multiple(pipe)
         known = inspect.signature(type(pipe).__call__).parameters
         self._call: dict[str, Any] = {}
         wanted = {"steps": steps, "guidance": guidance, **(more or {})}
@@ -57,14 +58,25 @@ class Drawer:
                 self._call[spelled] = known[spelled].default if value is None else value
         fallback = known["height"].default if "height" in known else None
         self.size = size or own_size(pipe) or (fallback if isinstance(fallback, int) else 512)
+        if size and size % self.multiple:
+            raise UsageError(
+                f"size={size}: not a multiple of {self.multiple}", hint=f"size={max(size // self.multiple, 1) * self.multiple}"
+            )
+        trained = pipe.scheduler.config.get("num_train_timesteps")
+        if steps and trained and steps > trained:
+            raise UsageError(f"steps={steps}: more than the {trained} that the model was trained with", hint="20 to 50 are usual")
 
     def __call__(self, prompts: list[str], generators: list[torch.Generator], width: int, height: int) -> np.ndarray[Any, Any]:
         """Return float pixels (n, height, width, 3), 0 to 1; those of a picture that is none are not finite."""
         call = dict(self._call)
         if "negative_prompt" in call:
             call["negative_prompt"] = [call["negative_prompt"]] * len(prompts)
-        with quiet_diffusers():
-            made = self.pipe(prompts, generator=generators, width=width, height=height, output_type="np", **call).images
+        try:
+            with quiet_diffusers():
+                made = self.pipe(prompts, generator=generators, width=width, height=height, output_type="np", **call).images
+        except TorchDynamoException as error:
+            reason = " ".join(str(error).split())
+            raise UsageError(f"compile=true: torch cannot compile here ({reason[:160]})", hint="leave compile out") from error
         return np.asarray(made, dtype=np.float32)
 
     def short(self) -> Drawer:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import torch
 from medbench_torch.devices import Placement, place
 from medbench_torch.fit import Schedule, Settings, Stage, plainly
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from medbench_diffusion.tunable import Tunable
 
 BETAS = (0.9, 0.999)
+AUTOENCODER_LR = 1.5e-3
 WORDS = 400
 """Words that the tokenizer of a preset knows, the most frequent ones of the prompts."""
 
@@ -72,8 +74,9 @@ def stages_of(model: Tunable) -> list[Stage]:
     if tiny:
         learner = learner_class(model)
         steps, lr = recipe.autoencoder_steps, recipe.base_lr
-        schedule = Schedule(lr=lr, steps=steps, warmup=min(20, steps), min_lr=lr / 20)
-        stages.append(Stage(name=AUTOENCODER, trains=(f"{learner.AUTOENCODER_OF}.",), schedule=schedule, **shared))
+        schedule = Schedule(lr=AUTOENCODER_LR, steps=steps, warmup=min(20, steps), min_lr=AUTOENCODER_LR / 20)
+        few = {**shared, "batch": min(batch, learner.AUTOENCODER_BATCH)}
+        stages.append(Stage(name=AUTOENCODER, trains=(f"{learner.AUTOENCODER_OF}.",), schedule=schedule, **few))
         schedule = Schedule(lr=lr, steps=recipe.base_steps, warmup=min(20, recipe.base_steps), min_lr=lr / 10)
         stages.append(Stage(name=BASE, trains=learner.TRAINED_IN_BASE, schedule=schedule, **shared))
     length = recipe.length(published, tiny=tiny)
@@ -115,7 +118,11 @@ def learner_of(model: Tunable, examples: Sequence[Example], scratch: Path, seed:
     size = model.size or recipe.setting("size", published, tiny=tiny)
     learner = learner_class(model)(
         pipe,
-        base={"name": _name_of_base(model), "digest": digest(sources.weights)},
+        base={
+            "name": _name_of_base(model),
+            "digest": digest(sources.weights),
+            **({"drawing": msgspec.to_builtins(model.TINY)} if tiny else {}),
+        },
         pictures=pictures_of(examples),
         size=size,
         r=recipe.setting("r", published, tiny=tiny),

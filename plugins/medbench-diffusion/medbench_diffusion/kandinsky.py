@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+from medbench.errors import UsageError
 from medbench_diffusion.base import Drawing, Sources
 from medbench_diffusion.recipe import KANDINSKY
 from medbench_diffusion.tunable import Tunable
@@ -28,16 +29,19 @@ class KandinskyColonoscopy(Tunable):
     PUBLISHED: ClassVar[Mapping[str, Any]] = KANDINSKY
     OWN: ClassVar[Drawing] = Drawing(steps=150, guidance=3.5)
     """As the MMCP team drew (CEUR-WS 3740 paper 142)."""
+    TINY: ClassVar[Drawing] = Drawing(steps=12, guidance=1.0, more={"prior_num_inference_steps": 12, "prior_guidance_scale": 2.0})
+    """More guidance drives the colours of so small a model beyond all measure."""
 
     def __init__(self, *, prior: str = "", prior_steps: int | None = None, prior_guidance: float | None = None, **options: Any) -> None:
         super().__init__(**options)
+        if prior_steps is not None and prior_steps < 1:
+            raise UsageError(f"prior_steps={prior_steps}: below 1", hint="leave prior_steps out for its default")
         self.prior = prior
         self._further = {"prior_num_inference_steps": prior_steps, "prior_guidance_scale": prior_guidance}
 
     def options_of_call(self) -> dict[str, Any]:
         """Return what is set of the prior."""
-        asked = {name: value for name, value in self._further.items() if value is not None}
-        return {"prior_num_inference_steps": 12, **asked} if self.preset and not self.weights else asked
+        return {name: value for name, value in self._further.items() if value is not None}
 
     def build_tiny(self, folder: Path) -> Sources:
         """Write a tiny Kandinsky and adapters for prior and decoder, in PEFT's form."""
@@ -61,9 +65,9 @@ class KandinskyColonoscopy(Tunable):
 
     def write_base(self, folder: Path, words: Sequence[str], seed: int) -> Path:
         """Write the untrained base of a preset."""
-        from medbench_diffusion.tiny import build_kandinsky
+        from medbench_diffusion.tiny import PREDICTION, build_kandinsky
 
-        return build_kandinsky(folder, words=words, seed=seed)
+        return build_kandinsky(folder, words=words, seed=seed, prediction_type=PREDICTION)
 
     def prior_of(self, folder: Path) -> Path | None:
         """Return the folder of the prior, where `folder` holds a decoder alone."""

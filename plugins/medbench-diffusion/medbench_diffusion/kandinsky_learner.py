@@ -30,6 +30,7 @@ class KandinskyLearner(Learner):
         "image_encoder": "prior_image_encoder",
     }
     AUTOENCODER_OF: ClassVar[str] = "movq"
+    AUTOENCODER_BATCH: ClassVar[int] = 3
     TRAINED_IN_BASE: ClassVar[tuple[str, ...]] = ("unet.", "prior.", "text_encoder.")
 
     def losses(self) -> Mapping[str, Any]:
@@ -77,7 +78,7 @@ class KandinskyLearner(Learner):
         latents = movq.encode(batch["pixels"]).latents
         # noise of a tenth: the decoder will get latents that a denoiser made
         drawn = movq.decode(latents + 0.1 * batch["spread"], force_not_quantize=True).sample
-        return (picture_loss(drawn, batch["pixels"]) + 0.3 * spread_penalty(latents)) * len(latents)
+        return (picture_loss(drawn, batch["pixels"]) + 0.1 * spread_penalty(latents)) * len(latents)
 
     def _denoising(self, batch: dict[str, Any]) -> torch.Tensor:
         with torch.no_grad():

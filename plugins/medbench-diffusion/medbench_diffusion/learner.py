@@ -14,13 +14,13 @@ from peft import LoraConfig
 from torch import nn
 from torch.nn import functional
 
-from medbench.errors import InputError, UsageError
+from medbench.errors import UsageError
 from medbench.identity import sample_seed
-from medbench.images import decode
 from medbench.interfaces import Example
-from medbench.types import Image, Picture, Synthesize
+from medbench.types import Picture, Synthesize
 from medbench_diffusion.adapter_card import write_card
 from medbench_diffusion.tiny import TARGETS, save_pipeline
+from medbench_diffusion.training_pictures import EVERY_COLOUR, OTHER_COLOURS, fitted, recoloured
 
 AUTOENCODER, BASE, LORA = "autoencoder", "base", "lora"
 """Stages. The first two make the base of a preset; the last is what is done to a published one."""
@@ -73,6 +73,8 @@ class Learner(ABC):
     PARTS: ClassVar[Mapping[str, str]] = {}
     """Name in `module` -> name in the pipeline."""
     AUTOENCODER_OF: ClassVar[str]
+    AUTOENCODER_BATCH: ClassVar[int]
+    """Pictures in a step of the autoencoder's stage: each has thousands of pixels to learn from."""
     TRAINED_IN_BASE: ClassVar[tuple[str, ...]]
     LATENTS: ClassVar[int] = 4
 
@@ -133,7 +135,7 @@ class Learner(ABC):
         if stage.name == BASE:
             rng = np.random.default_rng(self._seed)
             with torch.no_grad():
-                self.measure(torch.stack([_scaled(recoloured(self._pixels(picture), rng)) for picture in self._pictures]))
+                self.measure(torch.stack([_scaled(recoloured(self._pixels(picture), rng, EVERY_COLOUR)) for picture in self._pictures]))
         if stage.name == LORA:
             torch.manual_seed(self._seed)
             for name, targets in self.adapted().items():
@@ -189,7 +191,7 @@ class Learner(ABC):
         if training and self._data["flip"] and rng.random() < 0.5:
             pixels = pixels[:, ::-1]
         if self._tiny and self.module.stage != LORA:
-            pixels = recoloured(pixels, rng)
+            pixels = recoloured(pixels, rng, EVERY_COLOUR if self.module.stage == AUTOENCODER else OTHER_COLOURS)
         said = "" if training and rng.random() < self._dropped else prompt
         side = self._size // self.grain
         return {
@@ -236,30 +238,6 @@ class Learner(ABC):
                 self._room -= made.nbytes
                 self._kept[key] = made
         return made
-
-
-def fitted(picture: Picture, size: int) -> np.ndarray[Any, Any]:
-    """Return a picture file as uint8 (size, size, 3): its shortest side fitted, its middle taken.
-
-    Raises:
-        UsageError: it cannot be read.
-    """
-    try:
-        opened = decode(Image(path=picture.path)).convert("RGB")
-    except InputError as error:
-        raise UsageError(f"a training picture cannot be used: {error}", hint="leave its sample out of the data") from error
-    scale = size / min(opened.size)
-    width, height = (max(size, round(side * scale)) for side in opened.size)
-    shrunk = opened.resize((width, height))
-    left, top = (width - size) // 2, (height - size) // 2
-    return np.asarray(shrunk.crop((left, top, left + size, top + size)), dtype=np.uint8)
-
-
-def recoloured(pixels: np.ndarray[Any, Any], rng: np.random.Generator) -> np.ndarray[Any, Any]:
-    """Return a picture in colours of another world: the base of a preset knows shapes, and has not seen this domain."""
-    swapped = pixels[..., rng.permutation(3)]
-    turned = np.where(rng.random(3) < 0.5, 255 - swapped, swapped)
-    return turned.astype(np.uint8)
 
 
 def spread_penalty(latents: torch.Tensor) -> torch.Tensor:

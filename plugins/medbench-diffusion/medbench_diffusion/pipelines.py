@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import logging
+import math
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import medbench_torch  # noqa: F401 - before transformers: it settles how pictures are resized
+import medbench_diffusion.diffusers_alone  # noqa: F401 - before diffusers and transformers: they find no torchvision
 
 # isort: split
 import diffusers
@@ -92,7 +94,9 @@ def class_of(folder: Path) -> str:
         WeightsError: diffusers has no such class: code that a folder brings is never run.
     """
     named = str(read_json(folder / INDEX).get("_class_name", ""))
-    if not isinstance(getattr(diffusers, named, None), type):
+    with quiet_diffusers():  # it is imported now
+        found = getattr(diffusers, named, None)
+    if not isinstance(found, type):
         close = nearest(named, [name for name in dir(diffusers) if name.endswith("Pipeline")])
         hint = f"did you mean {close[0]}?" if close else "a newer diffusers may know it; code that a folder brings is never run"
         raise WeightsError(f"{folder / INDEX}: diffusers {diffusers.__version__} has no {named}", hint=hint)
@@ -132,10 +136,21 @@ def grain(pipe: Any) -> int:
     return int(factor or 8)
 
 
+def multiple(pipe: Any) -> int:
+    """Return what the sides of a picture must be multiples of, in pixels.
+
+    Kandinsky rounds others up and draws a larger picture than was asked for; the rest refuses what is no multiple of 8.
+    """
+    step = grain(pipe)
+    return step * step if hasattr(pipe, "decoder_pipe") else math.lcm(step, 8)
+
+
 @contextlib.contextmanager
 def quiet_diffusers() -> Iterator[None]:
     """Keep diffusers and transformers from printing bars, reports and advice: whoever runs a model hears of it from us."""
-    level = diffusers.utils.logging.get_verbosity()
+    level, hub = diffusers.utils.logging.get_verbosity(), logging.getLogger("huggingface_hub")
+    heard = hub.level
+    hub.setLevel(logging.ERROR)  # it warns of every README without a head
     diffusers.utils.logging.set_verbosity_error()
     diffusers.utils.logging.disable_progress_bar()
     try:
@@ -144,6 +159,7 @@ def quiet_diffusers() -> Iterator[None]:
                 warnings.simplefilter("ignore", kind)  # of its own code against newer numpy, torch and itself
             yield
     finally:
+        hub.setLevel(heard)
         diffusers.utils.logging.set_verbosity(level)
         diffusers.utils.logging.enable_progress_bar()
 
@@ -226,4 +242,4 @@ def check_prior(prior: str) -> None:
         UsageError: one was named.
     """
     if prior:
-        raise UsageError(f"prior={prior}: only Kandinsky has one", hint="leave prior out")
+        raise UsageError(f"prior={prior}: only for weights that are Kandinsky's decoder alone", hint="leave prior out")

@@ -41,9 +41,9 @@ class Recipe(Struct):
     evaluate_every: int = 0
     patience: int = 0
     save_every: int = 200
-    autoencoder_steps: int = 200
+    autoencoder_steps: int = 300
     """Steps of a preset's autoencoder stage."""
-    base_steps: int = 350
+    base_steps: int = 500
     """Steps of a preset's base stage."""
     base_lr: float = 2e-3
 

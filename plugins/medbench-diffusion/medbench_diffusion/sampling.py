@@ -23,13 +23,13 @@ class Sampler:
     Args:
         draw: The pipeline, its settings in place.
         size: Pixels along a side where a request leaves it open.
-        grain: Width and height are multiples of it.
+        multiple: Width and height are multiples of it.
         batch: Pictures drawn together.
         said: What every picture says of how it was drawn.
     """
 
-    def __init__(self, draw: Draw, *, size: int, grain: int, batch: int, said: Mapping[str, object]) -> None:
-        self._draw, self.size, self._grain, self._said = draw, size, grain, said
+    def __init__(self, draw: Draw, *, size: int, multiple: int, batch: int, said: Mapping[str, object]) -> None:
+        self._draw, self.size, self._multiple, self._said = draw, size, multiple, said
         self._batch = batch
 
     def __call__(self, requests: Sequence[Synthesize]) -> Iterator[tuple[int, Picture | Failed]]:
@@ -39,8 +39,8 @@ class Sampler:
             width, height = request.width or self.size, request.height or self.size
             if request.images:
                 yield index, Failed(kind="input", error="this model draws from text alone, and the request brings a picture")
-            elif width % self._grain or height % self._grain or min(width, height) < self._grain:
-                yield index, Failed(kind="input", error=f"{width}×{height}: both sides must be multiples of {self._grain} pixels")
+            elif width % self._multiple or height % self._multiple or min(width, height) < self._multiple:
+                yield index, Failed(kind="input", error=f"{width}×{height}: both sides must be multiples of {self._multiple} pixels")
             else:
                 by_size.setdefault((width, height), []).append(index)
         for (width, height), indices in by_size.items():

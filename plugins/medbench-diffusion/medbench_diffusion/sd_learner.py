@@ -21,6 +21,7 @@ class SdLearner(Learner):
 
     PARTS: ClassVar[Mapping[str, str]] = {"vae": "vae", "unet": "unet", "text_encoder": "text_encoder"}
     AUTOENCODER_OF: ClassVar[str] = "vae"
+    AUTOENCODER_BATCH: ClassVar[int] = 6
     TRAINED_IN_BASE: ClassVar[tuple[str, ...]] = ("unet.", "text_encoder.")
 
     def losses(self) -> Mapping[str, Any]:
@@ -48,7 +49,7 @@ class SdLearner(Learner):
         posterior = vae.encode(batch["pixels"]).latent_dist
         latents = posterior.mean + posterior.std * batch["spread"]
         drawn = vae.decode(latents).sample
-        error = picture_loss(drawn, batch["pixels"]) + 1e-5 * posterior.kl().mean() + 0.05 * spread_penalty(latents)
+        error = picture_loss(drawn, batch["pixels"]) + 1e-6 * posterior.kl().mean() + 0.02 * spread_penalty(posterior.mean)
         return error * len(latents)
 
     def _denoising(self, batch: dict[str, Any]) -> torch.Tensor:

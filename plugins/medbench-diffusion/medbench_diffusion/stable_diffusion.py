@@ -40,6 +40,6 @@ class SdColonoscopy(Tunable):
 
     def write_base(self, folder: Path, words: Sequence[str], seed: int) -> Path:
         """Write the untrained base of a preset."""
-        from medbench_diffusion.tiny import build_sd
+        from medbench_diffusion.tiny import PREDICTION, build_sd
 
-        return build_sd(folder, words=words, seed=seed)
+        return build_sd(folder, words=words, seed=seed, prediction_type=PREDICTION)

@@ -7,6 +7,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import medbench_diffusion.diffusers_alone  # noqa: F401 - before diffusers, which then finds no torchvision
+
+# isort: split
 import torch
 from diffusers import (
     AutoencoderKL,
@@ -25,11 +28,16 @@ from peft.utils import get_peft_model_state_dict
 from torch import nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPVisionConfig, CLIPVisionModelWithProjection
 
+from medbench_diffusion.averaging import begin_as_average
 from medbench_diffusion.pipelines import quiet_diffusers
 
 SIDE = 64
+GRID = SIDE // 4
+"""Latents along a side: two levels of halving leave enough of a picture to draw it from."""
 WIDTH = 32
 """Dimensions of text and image features."""
+PREDICTION = "v_prediction"
+"""What the small models learn to predict: colours come out right in far fewer steps than from predicted noise."""
 TARGETS = ("to_k", "to_q", "to_v", "to_out.0")
 WORDS = ("a", "an", "and", "colon", "colonoscopy", "containing", "from", "generate", "image", "in", "no", "of", "polyp", "the", "with")
 
@@ -40,24 +48,17 @@ def build_sd(folder: Path, *, words: Iterable[str] = WORDS, seed: int = 0, predi
         tokenizer = clip_tokenizer(words)
         text = CLIPTextModel(_text_config(tokenizer))
         unet = UNet2DConditionModel(
-            sample_size=SIDE // 8,
+            sample_size=GRID,
             layers_per_block=1,
-            block_out_channels=(32, 64),
+            block_out_channels=(32, 64, 64),
             norm_num_groups=8,
-            down_block_types=("CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
-            up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D"),
+            down_block_types=("CrossAttnDownBlock2D",) * 3,
+            up_block_types=("CrossAttnUpBlock2D",) * 3,
             cross_attention_dim=WIDTH,
-            attention_head_dim=4,
+            attention_head_dim=1,  # the number of heads, in this class: narrow ones cost the most time here
         )
-        vae = AutoencoderKL(
-            sample_size=SIDE,
-            block_out_channels=(16, 32, 32, 64),
-            down_block_types=("DownEncoderBlock2D",) * 4,
-            up_block_types=("UpDecoderBlock2D",) * 4,
-            latent_channels=4,
-            norm_num_groups=8,
-            mid_block_add_attention=False,
-        )
+        vae = AutoencoderKL(block_out_channels=(16, 32, 64), **_autoencoder())
+        begin_as_average(vae)
     pipe = StableDiffusionPipeline(
         vae=vae,
         text_encoder=text,
@@ -71,7 +72,7 @@ def build_sd(folder: Path, *, words: Iterable[str] = WORDS, seed: int = 0, predi
     return save_pipeline(pipe, folder)
 
 
-def build_kandinsky(folder: Path, *, words: Iterable[str] = WORDS, seed: int = 0) -> Path:
+def build_kandinsky(folder: Path, *, words: Iterable[str] = WORDS, seed: int = 0, prediction_type: str = "epsilon") -> Path:
     """Write a Kandinsky 2.2 of 64 pixels, prior and decoder together, and return its folder; same bytes each time."""
     with _seeded(seed):
         tokenizer = clip_tokenizer(words)
@@ -91,21 +92,12 @@ def build_kandinsky(folder: Path, *, words: Iterable[str] = WORDS, seed: int = 0
         nn.init.ones_(prior.clip_std)
         nn.init.zeros_(prior.clip_mean)
         unet = _kandinsky_unet()
-        movq = VQModel(
-            block_out_channels=[32, 32, 32, 64],
-            down_block_types=["DownEncoderBlock2D"] * 4,
-            up_block_types=["UpDecoderBlock2D"] * 4,
-            latent_channels=4,
-            norm_num_groups=8,
-            norm_type="spatial",
-            num_vq_embeddings=64,
-            vq_embed_dim=4,
-            sample_size=SIDE,
-            mid_block_add_attention=False,
-        )
+        # its norms have 32 groups, whatever is said
+        movq = VQModel(block_out_channels=[32, 32, 64], norm_type="spatial", num_vq_embeddings=64, vq_embed_dim=4, **_autoencoder())
+        begin_as_average(movq)
     pipe = KandinskyV22CombinedPipeline(
         unet=unet,
-        scheduler=_ddim("epsilon", "linear"),
+        scheduler=_ddim(prediction_type, "linear"),
         movq=movq,
         prior_prior=prior,
         prior_image_encoder=vision,
@@ -136,22 +128,34 @@ def save_pipeline(pipe: Any, folder: Path) -> Path:
     return folder
 
 
+def _autoencoder() -> dict[str, Any]:
+    """Return what both autoencoders share."""
+    return {
+        "sample_size": SIDE,
+        "down_block_types": ["DownEncoderBlock2D"] * 3,
+        "up_block_types": ["UpDecoderBlock2D"] * 3,
+        "latent_channels": 4,
+        "norm_num_groups": 2,
+        "mid_block_add_attention": False,
+    }
+
+
 def _kandinsky_unet() -> UNet2DConditionModel:
     return UNet2DConditionModel(
-        sample_size=SIDE // 8,
+        sample_size=GRID,
         in_channels=4,
         out_channels=8,
         addition_embed_type="image",
-        down_block_types=("SimpleCrossAttnDownBlock2D", "SimpleCrossAttnDownBlock2D"),
-        up_block_types=("SimpleCrossAttnUpBlock2D", "SimpleCrossAttnUpBlock2D"),
+        down_block_types=("SimpleCrossAttnDownBlock2D",) * 3,
+        up_block_types=("SimpleCrossAttnUpBlock2D",) * 3,
         mid_block_type="UNetMidBlock2DSimpleCrossAttn",
-        block_out_channels=(32, 64),
+        block_out_channels=(32, 64, 64),
         layers_per_block=1,
         norm_num_groups=8,
         encoder_hid_dim=WIDTH,
         encoder_hid_dim_type="image_proj",
         cross_attention_dim=WIDTH,
-        attention_head_dim=8,
+        attention_head_dim=32,
         resnet_time_scale_shift="scale_shift",
     )
 

@@ -10,7 +10,7 @@ import hashlib
 import io
 import warnings
 
-import medbench_torch  # noqa: F401 - before diffusers, as in a run
+import medbench_diffusion.diffusers_alone
 import numpy as np
 import pytest
 import torch

@@ -6,6 +6,7 @@ import io
 import json
 import shutil
 
+import diffusers
 import medbench_diffusion
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from medbench_torch.testing import check_facts_complete
 from medbench_torch.weights import WeightsError
 from PIL import Image as Pil
 from safetensors.torch import load_file, save_file
+from torch._dynamo.exc import BackendCompilerFailed
 
 from medbench.cards import ModelCard
 from medbench.errors import OutOfMemory, UsageError
@@ -39,7 +41,9 @@ def asked(model, requests):
 
 @pytest.mark.parametrize("scheduler", ["", "euler-a", "lcm"])
 def test_a_picture_is_the_same_at_every_batch_size(tiny_sd, requests, pixels_of, scheduler):
-    made = [asked(Diffusion(weights=str(tiny_sd), steps=3, scheduler=scheduler, device="cpu", batch=n), requests) for n in (5, 2, 1)]
+    made = [
+        asked(Diffusion(weights=str(tiny_sd), steps=2, size=32, scheduler=scheduler, device="cpu", batch=n), requests) for n in (5, 2, 1)
+    ]
     for other in made[1:]:
         assert max(np.abs(pixels_of(a) - pixels_of(b)).max() for a, b in zip(made[0], other, strict=True)) <= 1
     assert len({picture.data for picture in made[0]}) == len(requests)
@@ -48,7 +52,7 @@ def test_a_picture_is_the_same_at_every_batch_size(tiny_sd, requests, pixels_of,
 def test_kandinskys_pictures_are_the_same_at_every_batch_size(tiny_kandinsky, kandinsky_lora, requests, pixels_of):
     def model(batch):
         return KandinskyColonoscopy(
-            weights=str(tiny_kandinsky), adapter=str(kandinsky_lora), steps=2, prior_steps=2, device="cpu", batch=batch
+            weights=str(tiny_kandinsky), adapter=str(kandinsky_lora), steps=2, prior_steps=2, size=32, device="cpu", batch=batch
         )
 
     together, alone = asked(model(5), requests), asked(model(1), requests[3:4])[0]
@@ -80,13 +84,36 @@ def test_what_cannot_be_drawn_fails_by_name(drawn):
     assert (made[2].width, made[2].height) == (32, 64)
 
 
+def test_a_picture_has_the_size_that_was_asked_for_or_is_refused(tiny_sd, tiny_kandinsky):
+    kandinsky = Diffusion(weights=str(tiny_kandinsky), steps=1, device="cpu")
+    sides = [(48, 32), (40, 32)]
+    made = asked(kandinsky, [Synthesize(prompt="a", seed=1, width=width, height=height) for width, height in sides])
+    assert Pil.open(io.BytesIO(made[0].data)).size == (48, 32)
+    assert "multiples of 16" in made[1].error, "its pipeline would round up"
+    assert "multiples of 8" in asked(Diffusion(weights=str(tiny_sd), steps=1, device="cpu"), [Synthesize(prompt="a", width=36)])[0].error
+
+
+def test_a_network_that_cannot_be_compiled_is_one_line(tiny_sd, monkeypatch):
+    def refuses(*args, **options):
+        raise BackendCompilerFailed(lambda: None, RuntimeError("No working C++ compiler found\nin a long text"), None)
+
+    model = Diffusion(weights=str(tiny_sd), steps=1, device="cpu")
+    monkeypatch.setattr(type(model.pipe.unet), "forward", refuses)
+    with pytest.raises(UsageError, match=r"^compile=true: torch cannot compile here .*No working C\+\+ compiler found"):
+        asked(model, [Synthesize(prompt="a", seed=1)])
+
+
+def test_torchvision_is_out_of_sight():
+    assert not diffusers.utils.is_torchvision_available()
+
+
 def test_pixels_that_are_no_numbers_fail_alone():
     def draw(prompts, generators, width, height):
         pixels = np.zeros((len(prompts), height, width, 3))
         pixels[[prompt == "bad" for prompt in prompts], 0, 0] = np.nan
         return pixels
 
-    sampler = Sampler(draw, size=16, grain=8, batch=3, said={})
+    sampler = Sampler(draw, size=16, multiple=8, batch=3, said={})
     made = dict(sampler([Synthesize(prompt=prompt, seed=9) for prompt in ("good", "bad", "good")]))
     assert isinstance(made[0], Picture)
     assert isinstance(made[1], Failed)
@@ -109,14 +136,14 @@ def test_a_batch_that_does_not_fit_is_halved():
             raise OutOfMemory("full")
         return np.zeros((len(prompts), height, width, 3))
 
-    sampler = Sampler(draw, size=8, grain=8, batch=8, said={})
+    sampler = Sampler(draw, size=8, multiple=8, batch=8, said={})
     assert len(list(sampler([Synthesize(prompt="a", seed=n) for n in range(5)]))) == 5
     assert sizes == [5, 3, 2, 2, 1]
 
 
 def test_batches_come_as_they_are_drawn():
     done = []
-    sampler = Sampler(lambda p, g, w, h: done.append(len(p)) or np.zeros((len(p), h, w, 3)), size=8, grain=8, batch=2, said={})
+    sampler = Sampler(lambda p, g, w, h: done.append(len(p)) or np.zeros((len(p), h, w, 3)), size=8, multiple=8, batch=2, said={})
     stream = sampler([Synthesize(prompt="a", seed=n) for n in range(6)])
     next(stream)
     assert done == [2]
@@ -124,17 +151,17 @@ def test_batches_come_as_they_are_drawn():
 
 @pytest.mark.parametrize("name", sorted(SCHEDULERS))
 def test_each_sampler_draws(tiny_sd, name):
-    model = Diffusion(weights=str(tiny_sd), steps=3, scheduler=name, device="cpu")
+    model = Diffusion(weights=str(tiny_sd), steps=3, size=32, scheduler=name, device="cpu")
     assert isinstance(asked(model, [Synthesize(prompt="a polyp", seed=1)])[0], Picture)
     assert model.facts()["scheduler"] == SCHEDULERS[name][0]
 
 
 def test_options_change_what_is_drawn(tiny_sd, requests):
-    plain = {"weights": str(tiny_sd), "steps": 3, "device": "cpu"}
+    plain = {"weights": str(tiny_sd), "steps": 2, "size": 32, "device": "cpu"}
     one = [requests[0]]
     made = {
         asked(Diffusion(**{**plain, **more}), one)[0].data
-        for more in ({}, {"steps": 4}, {"guidance": 1.0}, {"negative": "blood"}, {"size": 32}, {"dtype": "bfloat16"})
+        for more in ({}, {"steps": 3}, {"guidance": 1.0}, {"negative": "blood"}, {"size": 48}, {"dtype": "bfloat16"})
     }
     assert len(made) == 6
 
@@ -142,7 +169,7 @@ def test_options_change_what_is_drawn(tiny_sd, requests):
 def test_facts_say_what_a_record_needs(drawn):
     facts = check_facts_complete(drawn, more=("scheduler", "steps", "guidance", "size", "safety_checker", "pipeline"))
     assert (facts["steps"], facts["guidance"], facts["size"], facts["safety_checker"]) == (3, 2.0, 64, False)
-    assert (own_size(drawn.pipe), grain(drawn.pipe)) == (64, 8)
+    assert (own_size(drawn.pipe), grain(drawn.pipe)) == (64, 4)
 
 
 @pytest.mark.parametrize(
@@ -151,11 +178,22 @@ def test_facts_say_what_a_record_needs(drawn):
         ({"scheduler": "dimm"}, "scheduler=dimm"),
         ({"preset": "huge"}, "preset=huge"),
         ({"steps": -1}, "steps=-1"),
+        ({"guidance": float("nan")}, "guidance=nan"),
+        ({"lora_scale": float("inf")}, "lora_scale=inf"),
     ],
 )
 def test_wrong_options_are_refused_before_anything_is_loaded(options, message):
     with pytest.raises(UsageError, match=message):
         Diffusion(weights="nowhere", **options)
+
+
+def test_settings_that_a_pipeline_cannot_draw_with_are_refused(tiny_sd, tiny_kandinsky):
+    with pytest.raises(UsageError, match="size=30: not a multiple of 8"):
+        Diffusion(weights=str(tiny_sd), size=30, device="cpu").facts()
+    with pytest.raises(UsageError, match="steps=5000: more than the 1000"):
+        Diffusion(weights=str(tiny_sd), steps=5000, device="cpu").facts()
+    with pytest.raises(UsageError, match="prior_steps=0: below 1"):
+        KandinskyColonoscopy(weights=str(tiny_kandinsky), prior_steps=0)
 
 
 def test_what_is_no_pipeline_is_refused(tiny_sd, tiny_kandinsky, tmp_path):

@@ -12,14 +12,15 @@ from diffusers.training_utils import compute_snr
 from medbench_diffusion.any_pipeline import Diffusion
 from medbench_diffusion.fitting import fit, learner_of, stages_of
 from medbench_diffusion.kandinsky import KandinskyColonoscopy
-from medbench_diffusion.learner import fitted
 from medbench_diffusion.losses import noised, target_of, weights_of
 from medbench_diffusion.stable_diffusion import SdColonoscopy
 from medbench_diffusion.tiny import build_sd
+from medbench_diffusion.training_pictures import EVERY_COLOUR, OTHER_COLOURS, fitted, recoloured
 from medbench_torch.fit import Settings, read_events
 from medbench_torch.fit import fit as run_stages
 from PIL import Image as Pil
 from safetensors.torch import load_file
+from torch.nn import functional
 
 from medbench.errors import UsageError
 from medbench.types import Picture, Synthesize, Text
@@ -51,7 +52,7 @@ def test_a_prediction_that_is_not_known_is_refused():
 
 def small(folder, cls=SdColonoscopy, **options):
     return cls(
-        **{"weights": str(folder), "r": 4, "alpha": 16, "lr": 2e-3, "steps_of_fit": 5, "batch": 4, "size": 64, "device": "cpu", **options}
+        **{"weights": str(folder), "r": 4, "alpha": 16, "lr": 2e-3, "steps_of_fit": 5, "batch": 4, "size": 32, "device": "cpu", **options}
     )
 
 
@@ -132,10 +133,12 @@ def test_a_fit_that_was_broken_off_ends_like_one_that_was_not(tiny_sd, examples,
 
 @pytest.mark.parametrize("cls", [SdColonoscopy, KandinskyColonoscopy])
 def test_a_preset_gets_a_base_and_an_adapter_that_the_same_model_loads(cls, examples, tmp_path):
-    model = cls(preset="tiny", autoencoder_steps=2, base_steps=2, steps_of_fit=2, batch=4, device="cpu")
+    model = cls(preset="tiny", autoencoder_steps=2, base_steps=2, steps_of_fit=2, batch=2, size=32, device="cpu")
     facts = fit(model, examples, examples[:1], tmp_path / "out", 3, None)
     assert [stage["name"] for stage in facts["stages"]] == ["autoencoder", "base", "lora"]
     assert facts["option"] == "weights"
+    unasked = cls(weights=str(tmp_path / "out"), device="cpu").facts()
+    assert (unasked["steps"], unasked["guidance"]) == (cls.TINY.steps, cls.TINY.guidance), "as its card says, not as a large one is drawn"
     again = cls(weights=str(tmp_path / "out"), steps=2, device="cpu")
     assert isinstance(dict(again.synthesize([examples[0][0]]))[0], Picture)
     assert again.facts()["untrained"] is False
@@ -173,6 +176,33 @@ def test_pictures_are_fitted_by_their_shortest_side_and_their_middle(tmp_path):
     assert fitted(Picture(path=str(tmp_path / "a.png")), 40).shape == (40, 40, 3)
 
 
+@pytest.mark.parametrize("kind", ["sd", "kandinsky"])
+def test_small_autoencoders_begin_with_the_colours_of_what_they_see(kind, tiny_sd, tiny_kandinsky):
+    pixels = functional.interpolate(torch.rand(4, 3, 4, 4, generator=torch.Generator().manual_seed(0)), 64) * 1.6 - 0.8
+    with torch.no_grad():
+        if kind == "sd":
+            vae = diffusers.AutoencoderKL.from_pretrained(tiny_sd / "vae")
+            posterior = vae.encode(pixels).latent_dist
+            assert posterior.std.max() < 0.1, "noise would hide what latents say"
+            drawn = vae.decode(posterior.mean).sample
+        else:
+            movq = diffusers.VQModel.from_pretrained(tiny_kandinsky / "movq")
+            drawn = movq.decode(movq.encode(pixels).latents, force_not_quantize=True).sample
+    for colour in range(3):
+        assert torch.corrcoef(torch.stack([pixels[:, colour].flatten(), drawn[:, colour].flatten()]))[0, 1] > 0.9
+
+
+def test_the_base_of_a_preset_never_sees_the_colours_that_are_to_be_learnt():
+    salmon = np.full((4, 4, 3), (205, 120, 100), np.uint8)
+    rng = np.random.default_rng(0)
+    seen = np.stack([recoloured(salmon, rng, OTHER_COLOURS)[0, 0] for _ in range(200)]).astype(int)
+    assert (seen[:, 0] - seen[:, 1]).max() < 30, "green or yellow, never red: 85 apart as it is"
+    assert len(np.unique(seen, axis=0)) > 100
+    kept = recoloured(salmon, rng, (0.0, 0.0))[0, 0].astype(int)
+    assert kept[0] > kept[1] > kept[2]
+    assert np.ptp(recoloured(np.full((1, 1, 3), 90, np.uint8), rng, EVERY_COLOUR).astype(int)) <= 1, "grey stays grey"
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -181,7 +211,7 @@ def test_pictures_are_fitted_by_their_shortest_side_and_their_middle(tmp_path):
         ({"epochs": 1.0}, "epochs and steps_of_fit"),
         ({"adapter": "x"}, "begins from a base"),
         ({"preset": "tiny"}, "preset and weights"),
-        ({"size": 60}, "size=60: not a multiple of 8"),
+        ({"size": 62}, "size=62: not a multiple of 4"),
         ({"snr_gamma": -1.0}, "snr_gamma=-1"),
     ],
 )

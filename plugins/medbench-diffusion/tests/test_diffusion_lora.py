@@ -24,7 +24,7 @@ from safetensors.torch import load_file, save_file
 
 def model(tiny_sd, adapter="", **options):
     cls = SdColonoscopy if adapter else Diffusion
-    return cls(weights=str(tiny_sd), adapter=str(adapter), steps=2, guidance=2.0, device="cpu", **options)
+    return cls(weights=str(tiny_sd), adapter=str(adapter), steps=2, guidance=2.0, size=32, device="cpu", **options)
 
 
 def levels(drawing, requests, pixels_of):
