@@ -245,19 +245,12 @@ def test_a_run_from_a_clean_start_says_untrained(tmp_path, monkeypatch):
     assert record.model.loaded["image_backend"] == "pil"
 
 
-def test_planning_imports_nothing_heavy_and_answering_no_torchvision(pictures):
+def test_planning_imports_nothing_heavy():
     code = (
         "import medbench_llava, sys\n"
         "assert medbench_llava.medbench_cards()\n"
-        "import medbench_llava.hf_vlm, medbench_llava.llava_med, medbench_llava.llava_rad\n"
-        "from medbench_llava.llava import LlavaLora\n"
+        "import medbench_llava.hf_vlm, medbench_llava.llava, medbench_llava.llava_med, medbench_llava.llava_rad\n"
         "assert not {'torch', 'transformers', 'numpy'} & set(sys.modules)\n"
-        "from medbench.types import Generate, Image\n"
-        "model = LlavaLora(preset='tiny', device='cpu')\n"
-        f"request = Generate(prompt='hi', images=(Image(path={pictures[0].path!r}, digest='a'),), max_new_tokens=2)\n"
-        "assert len(list(model.generate([request]))) == 1\n"
-        "found = sorted(name for name in sys.modules if name.split('.')[0] == 'torchvision')\n"
-        "assert not found, found\n"
     )
-    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=False, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
