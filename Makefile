@@ -5,6 +5,9 @@ BIN := $(VENV)/bin
 PLUGINS := $(sort $(dir $(wildcard plugins/*/pyproject.toml)))
 STAMP := $(VENV)/.installed
 
+# where it is set, every process compiles torch and transformers anew, which takes longer than most of what it does
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: setup demo test lint fix bench clean
 
 setup: $(STAMP)
