@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-import msgspec
-
 from medbench.errors import UsageError
-from medbench.types import Struct
+from medbench.recipes import Options
 
 PUBLISHED: dict[str, Any] = {"lr": 5e-5, "epochs": 40.0, "patience": 5}
 """The report: Adam from 5e-5, batch 64. It leaves the epochs open: 40 at most, ended by five looks without an improvement."""
@@ -18,7 +15,7 @@ BATCH = 64
 SPLITS = ("data", "64/16/20")
 
 
-class Recipe(Struct):
+class Recipe(Options):
     """The options of a fit as a user gives them; None: as published, or as the preset has it."""
 
     lr: float | None = None
@@ -37,11 +34,6 @@ class Recipe(Struct):
     folds: int = 0
     """Cross-validation before the fit: as many networks, each judged on the fold that it did not see; 0: none."""
     save_every: int = 200
-
-    @property
-    def given(self) -> list[str]:
-        """Return the options that are not at their default."""
-        return [name for name in self.__struct_fields__ if getattr(self, name) != getattr(Recipe(), name)]
 
     def setting(self, name: str, preset: str) -> Any:
         """Return what an option is: as given, as the preset has it, as published."""
@@ -62,29 +54,12 @@ class Recipe(Struct):
         Raises:
             UsageError: naming the option.
         """
-        for name in ("lr", "epochs", "steps", "minutes"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise UsageError(f"{name}={value}: must be above 0", hint=f"leave {name} out for its default")
-        if len(said := [name for name in ("epochs", "steps", "minutes") if getattr(self, name) is not None]) > 1:
-            raise UsageError(f"{' and '.join(said)}: one of them says how long", hint="give steps, epochs or minutes")
-        if self.dropout is not None and not 0 <= self.dropout < 1:
-            raise UsageError(f"dropout={self.dropout:g}: a share, 0 to below 1")
+        self.check_positive("lr", "epochs", "steps", "minutes")
+        self.check_alternatives("epochs", "steps", "minutes")
+        self.check_shares("dropout")
         if self.split not in SPLITS:
             raise UsageError(f"split={self.split}: not known", hint=f"one of {', '.join(SPLITS)}")
         if self.folds < 0 or self.folds == 1:
             raise UsageError(f"folds={self.folds}: two or more", hint="leave folds out for none")
         if min(self.patience or 0, self.evaluate_every, self.save_every) < 0:
             raise UsageError("patience, evaluate_every and save_every are 0 or more")
-
-    @classmethod
-    def of(cls, given: Mapping[str, Any]) -> Recipe:
-        """Return the recipe of some options, those that are None left at their default.
-
-        Raises:
-            UsageError: a value is of another kind.
-        """
-        try:
-            return msgspec.convert({name: value for name, value in given.items() if value is not None}, cls, strict=False)
-        except msgspec.ValidationError as error:
-            raise UsageError(f"fit: {error}") from None

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-import msgspec
-
 from medbench.errors import UsageError
-from medbench.types import Struct
+from medbench.recipes import Options
 
 SD = {"r": 4, "alpha": 4.0, "lr": 1e-4, "epochs": 5.0, "batch": 4, "size": 512, "snr_gamma": 0.0, "weight_decay": 1e-2}
 """diffusers' train_text_to_image_lora.py at its defaults, and what MEDVQA-GI 2025's notebook sets."""
@@ -18,7 +16,7 @@ TINY = {"r": 16, "alpha": 32.0, "lr": 3e-3, "steps": 220, "batch": 16, "size": 6
 """Of the small model of `preset=tiny`, whose base is made here too."""
 
 
-class Recipe(Struct):
+class Recipe(Options):
     """The options of a fit as a user gives them; None: as published, or as the preset has it."""
 
     r: int | None = None
@@ -49,11 +47,6 @@ class Recipe(Struct):
 
     NUMBERS: ClassVar[tuple[str, ...]] = ("r", "alpha", "lr", "epochs", "steps_of_fit", "minutes", "accumulate", "base_steps", "base_lr")
 
-    @property
-    def given(self) -> list[str]:
-        """Return the options that are not at their default."""
-        return [name for name in self.__struct_fields__ if getattr(self, name) != getattr(Recipe(), name)]
-
     def setting(self, name: str, published: Mapping[str, Any], *, tiny: bool) -> Any:
         """Return what an option is: as given, as the preset has it, as published."""
         said = getattr(self, name, None)
@@ -65,17 +58,11 @@ class Recipe(Struct):
         Raises:
             UsageError: naming the option.
         """
-        for name in (*self.NUMBERS, "autoencoder_steps"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise UsageError(f"{name}={value}: must be above 0", hint=f"leave {name} out for its default")
-        for name in ("dropout", "caption_dropout"):
-            if not 0 <= getattr(self, name) < 1:
-                raise UsageError(f"{name}={getattr(self, name):g}: a share, 0 to below 1")
+        self.check_positive(*self.NUMBERS, "autoencoder_steps")
+        self.check_shares("dropout", "caption_dropout")
+        self.check_alternatives("epochs", "steps_of_fit", "minutes")
         if self.snr_gamma is not None and self.snr_gamma < 0:
             raise UsageError(f"snr_gamma={self.snr_gamma:g}: below 0", hint="0 switches it off; 5 is usual")
-        if len(said := [name for name in ("epochs", "steps_of_fit", "minutes") if getattr(self, name) is not None]) > 1:
-            raise UsageError(f"{' and '.join(said)}: one of them says how long", hint="give steps_of_fit, epochs or minutes")
 
     def length(self, published: Mapping[str, Any], *, tiny: bool) -> dict[str, Any]:
         """Return how long the LoRA stage is, as a `Schedule` takes it."""
@@ -85,15 +72,3 @@ class Recipe(Struct):
             return {"epochs": self.epochs}
         steps = self.steps_of_fit or (TINY["steps"] if tiny else None)
         return {"steps": steps} if steps else {"epochs": published["epochs"]}
-
-    @classmethod
-    def of(cls, given: Mapping[str, Any]) -> Recipe:
-        """Return the recipe of some options, those that are None left at their default.
-
-        Raises:
-            UsageError: a value is of another kind.
-        """
-        try:
-            return msgspec.convert({name: value for name, value in given.items() if value is not None}, cls, strict=False)
-        except msgspec.ValidationError as error:
-            raise UsageError(f"fit: {error}") from None
