@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -12,7 +13,7 @@ from medbench_diffusion.base import TextToImage
 from medbench_diffusion.recipe import Recipe
 
 
-class Tunable(TextToImage):
+class Tunable(TextToImage, ABC):
     """A model with a LoRA adapter, which `medbench fit` writes.
 
     The options named here are those of a fit (`medbench_diffusion.recipe.Recipe`); all others are `TextToImage`'s. `steps` are
@@ -63,13 +64,13 @@ class Tunable(TextToImage):
             raise UsageError(f"{said}: of medbench fit, not of a run", hint="leave them out; the adapter's card says how it was fitted")
         return super().facts()
 
+    @abstractmethod
     def learner(self, pipe: Any, **settings: Any) -> Any:
         """Return a pipeline as the training loop sees it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def write_base(self, folder: Path, words: Sequence[str], seed: int) -> Path:
         """Write the untrained base of a preset, whose tokenizer knows some words."""
-        raise NotImplementedError
 
     def fit(
         self, examples: Sequence[Example], validation: Sequence[Example], out: Path, seed: int, events: FitEvents | None

@@ -22,7 +22,7 @@ def new_folder(out: str | Path) -> Iterator[Path]:
     target = Path(out).expanduser()
     if target.exists():
         raise UsageError(f"{target}: exists", hint="name another folder, or remove it")
-    partial = target.with_name(f"{target.name}.partial")
+    partial = target.with_name(f"{target.name}.converting")
     with storage(target, "choose another folder with --out"):
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)

@@ -275,7 +275,7 @@ def test_from_the_shell_an_error_is_two_lines_and_status_2(med, tmp_path, capsys
     assert main(["llava", str(med), str(tmp_path / "out")]) == 2
     said = capsys.readouterr().err.splitlines()
     assert [line.partition(":")[0] for line in said] == ["error", "hint"]
-    assert not (tmp_path / "out.partial").exists()
+    assert not (tmp_path / "out.converting").exists()
 
 
 def test_from_the_shell_it_prints_the_folder(tmp_path, tiny_loras, capsys):

@@ -18,13 +18,20 @@ def write(out, error=None):
 
 def test_a_folder_is_there_whole_or_not_at_all(tmp_path):
     out = tmp_path / "deep" / "out"
-    (tmp_path / "deep" / "out.partial").mkdir(parents=True)
-    (tmp_path / "deep" / "out.partial" / "left.txt").write_text("of another time")
+    (tmp_path / "deep" / "out.converting").mkdir(parents=True)
+    (tmp_path / "deep" / "out.converting" / "left.txt").write_text("of another time")
     with pytest.raises(WeightsError):
         write(out, WeightsError("half of it is missing"))
     assert not list(out.parent.iterdir())
     write(out)
     assert [path.name for path in out.parent.rglob("*")] == ["out", "one.txt"]
+
+
+def test_what_an_interrupted_fit_keeps_beside_it_stays(tmp_path):
+    (tmp_path / "out.partial").mkdir()
+    (tmp_path / "out.partial" / "progress.json").write_text("{}")
+    write(tmp_path / "out")
+    assert (tmp_path / "out.partial" / "progress.json").exists()
 
 
 def test_a_folder_that_exists_or_cannot_be_made_is_refused(tmp_path):
